@@ -1,0 +1,3 @@
+"""Provision machines that run large language models locally."""
+
+__version__ = "0.1.0"
