@@ -1,0 +1,1 @@
+"""Targets, the way to them, and the only place that starts subprocesses."""

@@ -1,0 +1,147 @@
+"""The attendant: holds the run lock of a box for as long as the controller lives, and reports on its jobs.
+
+Its standard input is the controller's end of the connection: when that closes, for whatever reason, the lock is
+free again, because the kernel drops an flock with the process that held it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import time
+from typing import Any, Callable, Dict, Iterator, Optional
+
+from ..errors import TargetError
+
+POLL_SECONDS = 0.5
+LOCK = "run.lock"
+
+
+def main(request: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    """Stream `{"lock": "held"}` and `{"progress": …}` lines until stdin ends, or one `{"lock": "busy", …}`."""
+    return attend(request["state"], request["holder"], _stdin_ended)
+
+
+def attend(
+    state: str, holder: Dict[str, Any], ended: Callable[[float], bool]
+) -> Iterator[Dict[str, Any]]:
+    """`ended(seconds)` waits that long at most and says whether the controller has gone."""
+    lock = open_lock(state)
+    try:
+        if not _take(lock):
+            yield {"lock": "busy", "holder": _read_holder(lock)}
+            return
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        _write_holder(lock, dict(holder, since=since, pid=os.getpid()))
+        yield {"lock": "held"}
+        yield from _progress(os.path.join(state, "jobs"), ended)
+        _write_holder(lock, None)
+    finally:
+        os.close(lock)
+
+
+def holder_of(state: str) -> Optional[Dict[str, Any]]:
+    """Who holds the run lock now: the JSON they left there, `{}` when it cannot be read, None when it is free."""
+    try:
+        lock = os.open(os.path.join(state, LOCK), os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        return {}
+    try:
+        # A shared lock on a free file succeeds and is gone with the descriptor; it never keeps a holder out for long.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_holder(lock)
+    finally:
+        os.close(lock)
+    return None
+
+
+def open_lock(state: str) -> int:
+    path = os.path.join(state, LOCK)
+    try:
+        _make_folder(state)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        raise TargetError(
+            "cannot write %s: %s" % (path, error.strerror),
+            "run with root (or sudo) for the system's places, or with --scope user for your own",
+        ) from error
+
+
+def _make_folder(path: str) -> None:
+    if os.path.isdir(path):
+        return
+    _make_folder(os.path.dirname(path))
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return
+    # Others on the box read receipts and the lock's holder; a strict umask must not hide them.
+    os.chmod(path, 0o755)
+
+
+def _take(lock: int) -> bool:
+    # A probe that looks whether the lock is free holds it shared for an instant: look again before saying busy.
+    for attempt in range(3):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02 * attempt)
+        else:
+            return True
+    return False
+
+
+def _read_holder(lock: int) -> Dict[str, Any]:
+    try:
+        found = json.loads(os.pread(lock, 65536, 0).decode("utf-8") or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_holder(lock: int, holder: Optional[Dict[str, Any]]) -> None:
+    text = json.dumps(holder).encode() + b"\n" if holder else b""
+    os.pwrite(lock, text, 0)
+    os.ftruncate(lock, len(text))
+
+
+def _progress(jobs: str, ended: Callable[[float], bool]) -> Iterator[Dict[str, Any]]:
+    seen: Dict[str, str] = {}
+    first = True
+    while True:
+        for path, text in _progress_files(jobs):
+            if seen.get(path) != text:
+                seen[path] = text
+                # What lay there before this run is history, not progress.
+                if not first:
+                    yield {"progress": json.loads(text)}
+        first = False
+        if ended(POLL_SECONDS):
+            return
+
+
+def _progress_files(jobs: str) -> Iterator["tuple[str, str]"]:
+    try:
+        names = sorted(os.listdir(jobs))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        path = os.path.join(jobs, name, "progress.json")
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            json.loads(text)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            # Not a job, not started yet, or between two writes: the next look will tell.
+            continue
+        yield path, text
+
+
+def _stdin_ended(seconds: float) -> bool:
+    ready, _, _ = select.select([0], [], [], seconds)
+    return bool(ready) and not os.read(0, 4096)
