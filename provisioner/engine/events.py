@@ -1,0 +1,73 @@
+"""What happened on a host, as data: translated from ansible-runner's own events, never from text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What an event says about its task."""
+
+    STARTED = "started"
+    OK = "ok"
+    CHANGED = "changed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    PROGRESS = "progress"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event on one host. `at` is epoch seconds; `data` is progress or a role's result."""
+
+    kind: Kind
+    host: str
+    role: str = ""
+    task: str = ""
+    message: str = ""
+    at: float = field(default_factory=time.time)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+_KINDS = {
+    "runner_on_start": Kind.STARTED,
+    "runner_on_ok": Kind.OK,
+    "runner_on_skipped": Kind.SKIPPED,
+    "runner_on_failed": Kind.FAILED,
+    "runner_on_unreachable": Kind.UNREACHABLE,
+}
+
+
+def translate(raw: Mapping[str, Any]) -> Event | None:
+    """The event in one of ansible-runner's dictionaries; None for those that say nothing of a host."""
+    kind = _KINDS.get(raw.get("event", ""))
+    if kind is None:
+        return None
+    data = raw.get("event_data", {})
+    result = data.get("res") or {}
+    if kind is Kind.OK and result.get("changed"):
+        kind = Kind.CHANGED
+    if kind is Kind.FAILED and data.get("ignore_errors"):
+        kind = Kind.OK
+    return Event(
+        kind=kind,
+        host=str(data.get("host", "")),
+        role=str(data.get("role", "")),
+        task=str(data.get("task", "")),
+        message=_message(result) if kind in (Kind.FAILED, Kind.UNREACHABLE) else "",
+        data={"result": result["result"]} if isinstance(result.get("result"), dict) else {},
+    )
+
+
+def _message(result: Mapping[str, Any]) -> str:
+    """The line of a failed result that a person can act on."""
+    for key in ("msg", "stderr", "module_stderr", "stdout"):
+        text = str(result.get(key) or "").strip()
+        if text:
+            return text.splitlines()[0] if key == "msg" else text.splitlines()[-1]
+    return "failed without saying why"

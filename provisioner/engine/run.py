@@ -1,0 +1,171 @@
+"""One run of playbooks/up.yml through ansible-runner, for any number of hosts without barriers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provisioner import layout
+from provisioner.engine.events import Event, Kind, translate
+from provisioner.errors import ExitCode, ProvisionError
+
+Sink = Callable[[Event], None]
+FORKS = 50
+ANSIBLE_ONLY_NAME = "ansible-playbook"
+
+
+@dataclass(frozen=True)
+class HostJob:
+    """A host and what to do there: connection variables, the roles to run, and all their variables."""
+
+    name: str
+    connection: Mapping[str, Any]
+    roles: Sequence[str]
+    variables: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class HostOutcome:
+    """How a host ended: `error` is None when every role finished."""
+
+    host: str
+    error: str | None
+    role: str = ""
+    changed: int = 0
+
+
+def run_roles(
+    jobs: Sequence[HostJob],
+    sink: Sink,
+    *,
+    run: str,
+    become_password: str | None = None,
+    playbook: str = "up.yml",
+    check: bool = False,
+) -> dict[str, HostOutcome]:
+    """Run the roles of each job and tell `sink` what happens as it happens.
+
+    A host that fails stops alone. Raises ProvisionError when interrupted or when Ansible itself fails.
+    """
+    import ansible_runner
+
+    names = {_inventory_name(job.name, index): job.name for index, job in enumerate(jobs)}
+    ended: dict[str, HostOutcome] = {}
+    changed = dict.fromkeys(names.values(), 0)
+
+    def on_event(raw: dict[str, Any]) -> bool:
+        event = translate(raw)
+        if event is not None and event.host in names:
+            event = Event(**{**vars(event), "host": names[event.host]})
+            changed[event.host] += event.kind is Kind.CHANGED
+            if event.kind in (Kind.FAILED, Kind.UNREACHABLE):
+                ended[event.host] = HostOutcome(event.host, event.message, event.role)
+            sink(event)
+        return False  # nothing is kept in files: the journal has it
+
+    with _private_dir() as folder:
+        _write_inputs(folder, names, jobs, run)
+        runner = ansible_runner.run(
+            private_data_dir=str(folder),
+            ident="run",
+            binary=str(folder / ANSIBLE_ONLY_NAME),
+            playbook=str(layout.playbooks() / playbook),
+            inventory=str(folder / "inventory" / "hosts.json"),
+            envvars=_environment(folder),
+            passwords={r"^BECOME password.*:\s*?$": become_password} if become_password else None,
+            cmdline=" ".join(_arguments(become_password, check)) or None,
+            forks=min(FORKS, len(jobs)),
+            event_handler=on_event,
+            quiet=True,
+        )
+        if runner.status == "canceled":
+            raise ProvisionError(
+                "interrupted", hint="what was started goes on; run the same again", code=ExitCode.INTERRUPTED
+            )
+        if runner.status != "successful" and not ended:
+            raise ProvisionError("Ansible could not run", hint=_last_words(folder))
+    return {name: ended.get(name, HostOutcome(name, None, changed=changed[name])) for name in names.values()}
+
+
+def _arguments(become_password: str | None, check: bool) -> Iterator[str]:
+    if become_password:
+        yield "--ask-become-pass"
+    if check:
+        yield "--check"
+
+
+def _inventory_name(name: str, index: int) -> str:
+    """A name that Ansible's inventory takes as it is: `user@host:22` would be read as a port and a range."""
+    return name if name.replace("-", "").replace(".", "").replace("_", "").isalnum() else f"host-{index}"
+
+
+@contextmanager
+def _private_dir() -> Iterator[Path]:
+    """A folder only we can read, in memory where there is one, gone whatever happens."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    folder = Path(
+        tempfile.mkdtemp(prefix="provision-", dir=runtime if Path(runtime).is_dir() and runtime else None)
+    )
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_inputs(folder: Path, names: Mapping[str, str], jobs: Sequence[HostJob], run: str) -> None:
+    hosts = {
+        inventory_name: {
+            **job.variables,
+            **job.connection,
+            "provision_roles": list(job.roles),
+            "provision_run": run,
+        }
+        for inventory_name, job in zip(names, jobs, strict=True)
+    }
+    (folder / "inventory").mkdir()
+    (folder / "inventory" / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    plugins = layout.PACKAGE / "ansible"
+    (folder / "ansible.cfg").write_text(
+        "[defaults]\n"
+        f"roles_path = {layout.roles()}\n"
+        f"library = {plugins / 'modules'}\n"
+        f"action_plugins = {plugins / 'action'}\n"
+        "gathering = explicit\n"
+        "retry_files_enabled = false\n"
+        "localhost_warning = false\n"
+        f"local_tmp = {folder / 'tmp'}\n"
+        "[inventory]\n"
+        "enable_plugins = yaml\n"
+        "[connection]\n"
+        "pipelining = true\n",
+        encoding="utf-8",
+    )
+    wrapper = folder / ANSIBLE_ONLY_NAME
+    wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m provisioner.engine.playbook "$@"\n')
+    wrapper.chmod(0o700)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "PROVISION_ARTIFACTS": str(folder / "artifacts" / "run"),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, (str(layout.PACKAGE.parent), os.environ.get("PYTHONPATH")))
+        ),
+    }
+
+
+def _last_words(folder: Path) -> str:
+    stdout = folder / "artifacts" / "run" / "stdout"
+    lines = stdout.read_text(encoding="utf-8", errors="replace").split("\n") if stdout.is_file() else []
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1][:500] if said else "it said nothing"

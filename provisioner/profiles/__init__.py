@@ -1,0 +1,223 @@
+"""Profiles: what a user asks for by name, and what that model requires of a box.
+
+A profile is a YAML file in this folder or one of the user's own (`--profile ./mine.yml`), which may
+say `extends: NAME`. Every field can be overridden with `--set key=value`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from provisioner.errors import UsageError
+from provisioner.nearest import nearest_hint
+from provisioner.yamlfile import load_yaml
+
+HERE = Path(__file__).parent
+LOCKS = HERE / "locks"
+DEFAULT_WITHOUT_GPU = "gemma3-270m"
+DEFAULT_WITH_GPU = "autoglm-phone-9b"
+
+
+@dataclass(frozen=True)
+class License:
+    """Under which terms the weights may be used, and where they are written."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The Python environment: a hashed lock file and the interpreters it may stand on."""
+
+    lock: str
+    python: str
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of the published model, with the digest it must have; size in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """Where the weights come from. `source` is handed to the box as it is (see the weights job)."""
+
+    name: str
+    source: dict[str, Any]
+    files: tuple[WeightFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class Requires:
+    """The minima that block, in bytes and cores. `driver` is the oldest NVIDIA driver that will do."""
+
+    cores: int = 1
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    vram_bytes: int = 0
+    driver: str = ""
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """What the closing generation asks for, and the least it must show."""
+
+    prompt: str = "你好,Open-AutoGLM!"
+    tokens: int = 50
+    min_distinct: int = 5
+    auto_class: str = "AutoModelForCausalLM"
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True)
+class SourcedFact:
+    """Something the profile relies on, where it comes from, and how sure it is."""
+
+    what: str
+    source: str
+    confidence: Literal["ran", "doc", "memory", "unconfirmed"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One thing that `provision up --profile NAME` can bring to a box."""
+
+    name: str
+    summary: str
+    license: License
+    runtime: Literal["llama", "transformers"]
+    environment: Environment
+    model: Model
+    requires: Requires = field(default_factory=Requires)
+    smoke: Smoke = field(default_factory=Smoke)
+    facts: tuple[SourcedFact, ...] = ()
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether the profile asks for a GPU at all."""
+        return self.requires.vram_bytes > 0
+
+
+def names() -> list[str]:
+    """The profiles that come with the tool."""
+    return sorted(path.stem for path in HERE.glob("*.yml"))
+
+
+def load(name: str, overrides: Mapping[str, Any] | None = None) -> Profile:
+    """The profile NAME, or the one in a file, with dotted `overrides` (`smoke.tokens`) laid over it."""
+    raw = _read(name, seen=())
+    for dotted, value in (overrides or {}).items():
+        _assign(raw, dotted, value)
+    return _decode(raw, name)
+
+
+def with_model(base: Profile, spec: str) -> Profile:
+    """`base` with other weights: `hf:org/name[@revision]` or `path:/folder/or/file.gguf`.
+
+    Raises UsageError for anything else.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "hf":
+        repo, _, revision = rest.partition("@")
+        if repo.count("/") != 1 or not all(repo.split("/")):
+            raise UsageError(
+                f"--model {spec}: not a repository", hint="say --model hf:organisation/name[@revision]"
+            )
+        source: dict[str, Any] = {"type": "hf", "repo": repo, "revision": revision or "main"}
+        name = repo.split("/")[1]
+    elif kind == "path":
+        if not rest.startswith("/"):
+            raise UsageError(
+                f"--model {spec}: not an absolute path",
+                hint="say --model path:/absolute/folder, a path on the machine that is provisioned",
+            )
+        source = {"type": "path", "path": rest}
+        name = Path(rest).name.removesuffix(".gguf")
+    else:
+        raise UsageError(
+            f"--model {spec}: no such kind of source",
+            hint="say hf:organisation/name[@revision] or path:/folder; `provision profiles` lists the others",
+        )
+    model = Model(name=name, source=source)
+    unknown = License("unknown: see where the weights come from", "")
+    return replace(base, name=name, summary=f"{name}, as asked for", model=model, license=unknown, facts=())
+
+
+def lock_text(name: str) -> str:
+    """The requirements, with hashes, of a lock that comes with the tool, or of a file on this machine."""
+    path = Path(name) if "/" in name else LOCKS / f"{name}.txt"
+    if not path.is_file():
+        shipped = sorted(lock.stem for lock in LOCKS.glob("*.txt"))
+        raise UsageError(f"lock {name}: no such lock file", hint=nearest_hint(name, shipped))
+    return path.read_text(encoding="utf-8")
+
+
+def lock_digest(name: str) -> str:
+    """SHA-256 of a lock file, in hexadecimal."""
+    return hashlib.sha256(lock_text(name).encode()).hexdigest()
+
+
+def override_keys() -> list[str]:
+    """The dotted keys that `--set` may change in a profile."""
+    keys = ["runtime"]
+    for section, kind in (("environment", Environment), ("requires", Requires), ("smoke", Smoke)):
+        keys += [f"{section}.{item.name}" for item in fields(kind)]
+    return keys
+
+
+def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    path = Path(name) if name.endswith((".yml", ".yaml")) else HERE / f"{name}.yml"
+    if name in seen:
+        raise UsageError(f"profile {name} extends itself through {' → '.join(seen)}")
+    if not path.is_file():
+        raise UsageError(f"unknown profile {name}", hint=nearest_hint(name, names()))
+    try:
+        raw = load_yaml(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UsageError(f"profile {path}: not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(raw, dict):
+        raise UsageError(f"profile {path}: not a mapping of names to values")
+    parent = raw.pop("extends", None)
+    return _merge(_read(str(parent), (*seen, name)), raw) if parent else raw
+
+
+def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "source"
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
+    if dotted not in override_keys():
+        raise UsageError(f"unknown key {dotted}", hint=nearest_hint(dotted, override_keys()))
+    *path, last = dotted.split(".")
+    for part in path:
+        raw = raw.setdefault(part, {})
+    raw[last] = value
+
+
+def _decode(raw: dict[str, Any], name: str) -> Profile:
+    for key in raw:
+        if key not in Profile.__dataclass_fields__:
+            raise UsageError(
+                f"profile {name}: unknown field {key}",
+                hint=nearest_hint(key, list(Profile.__dataclass_fields__)),
+            )
+    try:
+        return msgspec.convert(raw, Profile)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"profile {name}: {error}") from error
