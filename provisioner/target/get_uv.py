@@ -40,8 +40,9 @@ _FETCH_S = 900.0  # 25 MB over a very slow line
 _REMEDIES = (
     (r"certificate verify|CERTIFICATE_VERIFY|SSLError|Certificate verification failed|TLS CA cert",
      "name your network's certificate bundle in SSL_CERT_FILE"),
-    (r"proxy|407", "check https_proxy"),
-    (r"do not match the hashes|Hash Sum mismatch", "the mirror serves other files than were locked: ask its keeper"),
+    (r"[Pp]roxy", "check https_proxy"),
+    (r"do not match the hashes|Hash Sum mismatch",
+     "the mirror serves other files than were locked: ask its keeper"),
     (r"No matching distribution|from versions: none|Could not find a version",
      "the package mirror (PIP_INDEX_URL) lacks this version, or has no uv for this processor"),
     (r"resolve|Connection|timed out|unreachable|Network", "check the network, https_proxy and PIP_INDEX_URL"),
@@ -61,7 +62,7 @@ class _Failed(Exception):  # noqa: N818  (a step's outcome, not an error of the 
 
 
 def get_uv(dest: Path, requirement: str, env: Mapping[str, str], log: Log) -> Path:
-    """Returns a uv of at least the wanted version: the one in `dest`, the one on PATH, or one fetched into `dest`.
+    """A uv of at least the wanted version: the one in `dest`, the one on PATH, or one fetched into `dest`.
 
     `requirement` is the text of a requirements file that pins uv with hashes. Nothing outside `dest` is
     changed. Raises TargetError, with the next step, when no way works.
@@ -94,7 +95,8 @@ def wanted_version(requirement: str) -> Tuple[int, ...]:
     match = re.search(r"^uv==([0-9]+(?:\.[0-9]+)*)", requirement, re.MULTILINE)
     if match is None or "--hash=" not in requirement:
         raise TargetError(
-            "the requirement for uv pins no version with hashes", "write it with: uv pip compile --generate-hashes"
+            "the requirement for uv pins no version with hashes",
+            "write it with: uv pip compile --generate-hashes",
         )
     return _numbers(match.group(1))
 
@@ -119,7 +121,9 @@ def _make(dest: Path) -> None:
     try:
         dest.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TargetError(f"cannot make {dest}: {error.strerror}", "choose a folder you may write to") from error
+        raise TargetError(
+            f"cannot make {dest}: {error.strerror}", "choose a folder you may write to"
+        ) from error
 
 
 def _fetch(work: Path, env: Mapping[str, str], log: Log) -> Path:
@@ -142,7 +146,7 @@ def _fetch(work: Path, env: Mapping[str, str], log: Log) -> Path:
 
 
 def _download(pip: _Pip, work: Path, env: Mapping[str, str]) -> Path:
-    """`pip download` rather than `install`: no scheme, no user site, and no externally-managed marker to meet."""
+    """`pip download`, not `install`: no scheme, no user site, no externally-managed marker to meet."""
     wheels = work / "wheels"
     command = [
         *pip.argv, "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes",
@@ -161,20 +165,22 @@ def _download(pip: _Pip, work: Path, env: Mapping[str, str]) -> Path:
     return binary
 
 
-def _own_pip(work: Path, env: Mapping[str, str], log: Log) -> _Pip:
+def _own_pip(work: Path, env: Mapping[str, str], _log: Log) -> _Pip:
     return _answering(_Pip([sys.executable, "-m", "pip"], {}), work, env)
 
 
-def _ensured_pip(work: Path, env: Mapping[str, str], log: Log) -> _Pip:
+def _ensured_pip(work: Path, env: Mapping[str, str], _log: Log) -> _Pip:
     _run([sys.executable, "-m", "venv", str(work / "venv")], env, _FETCH_S, work)
     return _answering(_Pip([str(work / "venv/bin/python"), "-m", "pip"], {}), work, env)
 
 
 def _debian_pip(work: Path, env: Mapping[str, str], log: Log) -> _Pip:
-    """The pip that Debian's and Ubuntu's venv package carries, unpacked in `work`: apt's signatures vouch for it."""
+    """The pip of Debian's and Ubuntu's venv package, unpacked in `work`; apt's signatures vouch for it."""
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool, path=env.get("PATH", os.defpath)) is None:
-            raise _Failed(f"this is no Debian or Ubuntu ({tool} is missing): install pip for {sys.executable}")
+            raise _Failed(
+                f"this is no Debian or Ubuntu ({tool} is missing): install pip for {sys.executable}"
+            )
     log("getting pip from the distribution's packages (2 MB, installs nothing)")
     apt = _Apt(work, env, log)
     # The name before Debian 12 and Ubuntu 22.04 comes second.
@@ -204,7 +210,7 @@ def _add_distutils(root: Path, path: Path) -> None:
 
 
 class _Apt:
-    """Downloads packages into a private folder; asks for a fresh index only when the system's own does not do."""
+    """Downloads packages into a private folder; reads a fresh index only when the system's does not do."""
 
     def __init__(self, work: Path, env: Mapping[str, str], log: Log) -> None:
         self._work, self._env, self._log = work, env, log
@@ -265,7 +271,8 @@ def _answering(pip: _Pip, work: Path, env: Mapping[str, str]) -> _Pip:
 
 def _pip_env(env: Mapping[str, str]) -> Dict[str, str]:
     """The caller's environment, with what would turn a download aside taken out."""
-    result = {name: value for name, value in env.items() if name not in ("PIP_REQUIRE_VIRTUALENV", "PYTHONHOME")}
+    aside = ("PIP_REQUIRE_VIRTUALENV", "PYTHONHOME")
+    result = {name: value for name, value in env.items() if name not in aside}
     result.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", LC_ALL="C.UTF-8")
     if "SSL_CERT_FILE" in env:
         # Older pips know this file by other names only.
@@ -285,16 +292,24 @@ def _run(command: List[str], env: Mapping[str, str], timeout_s: float, cwd: Path
     except OSError as error:
         raise _Failed(f"{command[0]}: {error.strerror}") from error
     if done.returncode != 0:
-        raise _Failed(_telling_line(done.stderr + "\n" + done.stdout) or f"{command[0]} exit {done.returncode}")
+        raise _Failed(
+            _telling_line(done.stderr + "\n" + done.stdout) or f"{command[0]} exit {done.returncode}"
+        )
     return done.stdout
 
 
 def _telling_line(text: str) -> str:
-    """The line that names a known cause, else the last that names an error, else the last."""
+    """The line that names the best known cause, else the last that names an error, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    known = [line for line in lines if _remedy(line) != _NO_REMEDY]
-    errors = [line for line in lines if re.match(r"(ERROR|E|Error|W):? |\w+Error: ", line)]
-    line = (known or errors or lines or [""])[-1]
+    for pattern, _ in _REMEDIES:
+        for line in lines:
+            if re.search(pattern, line):
+                return _shortened(line)
+    errors = [line for line in lines if re.match(r"(ERROR|E|Error): |\w+Error: ", line)]
+    return _shortened((errors or lines or [""])[-1])
+
+
+def _shortened(line: str) -> str:
     return line if len(line) <= 200 else line[:197] + "..."
 
 

@@ -1,0 +1,225 @@
+"""Runs the test tiers this machine can run, in order, one line a tier; says which it could not run and why.
+
+`python -m tests.tiers [TIER...]`, or `./bootstrap.sh test [TIER...]` on a bare machine. With CI set to a true
+value, a lab that cannot run is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Command:
+    """The first word of `argv` is looked up beside this interpreter before PATH."""
+
+    argv: tuple[str, ...]
+    cwd: Path = ROOT
+
+    def __str__(self) -> str:
+        where = "" if self.cwd == ROOT else f"(in {self.cwd.relative_to(ROOT)}) "
+        text = where + " ".join(self.argv)
+        return text if len(text) <= 100 else text[:97] + "..."
+
+
+def command(*argv: str, cwd: Path = ROOT) -> Command:
+    """Spelled like a command line."""
+    return Command(argv, cwd)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one tier ended: `why` holds the failed commands, or why it could not run."""
+
+    tier: str
+    state: str  # passed, failed, skipped
+    seconds: float
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A tier runs all its commands, also after one failed, so that one run names everything that is wrong."""
+
+    name: str
+    what: str
+    commands: Callable[[], Sequence[Command]]
+    # Why this machine cannot run the tier, or None.
+    obstacle: Callable[[], str | None] = field(default=lambda: None)
+    # Later commands are of no use when the first fails.
+    stop_at_first: bool = False
+    required_in_ci: bool = True
+
+
+def lint_commands() -> list[Command]:
+    """Static checks of everything tracked."""
+    shell = [str(path.relative_to(ROOT)) for path in shell_scripts()]
+    commands = [
+        command("ruff", "check", "."),
+        command("ruff", "format", "--check", "."),
+        command("mypy"),
+        command("yamllint", "--strict", "."),
+        command("lint-imports", "--cache-dir", ".cache/import-linter"),
+        command("shellcheck", *shell),
+    ]
+    if (ROOT / "roles").is_dir():
+        commands += [
+            command("ansible-lint", "--profile", "production"),
+            command("python", "-m", "scripts.role_docs", "--check"),
+        ]
+    return commands
+
+
+def shell_scripts() -> list[Path]:
+    """Tracked or new shell scripts: by suffix, and the CI entry that has none."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.sh", ".ci/run"],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    names = [name for name in listed.stdout.split("\0") if name]
+    return (
+        [ROOT / name for name in names] if names else sorted([*ROOT.glob("*.sh"), *ROOT.glob("scripts/*.sh")])
+    )
+
+
+def unit_commands() -> list[Command]:
+    return [command("pytest", "tests/unit")]
+
+
+def lab_commands() -> list[Command]:
+    return [command("python", "-m", "tests.lab", "prepare"), command("pytest", *lab_folders())]
+
+
+def lab_folders() -> list[str]:
+    return [name for name in ("tests/lab", "tests/integration") if list((ROOT / name).rglob("test_*.py"))]
+
+
+def lab_obstacle() -> str | None:
+    """What a container lab needs that cannot be installed on the way."""
+    if importlib.util.find_spec("tests.lab.__main__") is None:
+        return "tests/lab does not exist in this checkout"
+    if not lab_folders():
+        return "tests/lab and tests/integration hold no tests"
+    if sys.platform != "linux":
+        return "needs Linux"
+    if os.geteuid() != 0 and shutil.which("docker") is None:
+        return "needs root, or a container engine (docker) that this user may use"
+    return None
+
+
+def scenarios() -> list[Path]:
+    return sorted(path.parents[2] for path in ROOT.glob("roles/*/molecule/default/molecule.yml"))
+
+
+def molecule_obstacle() -> str | None:
+    return lab_obstacle() if scenarios() else "no role has a molecule scenario"
+
+
+def molecule_commands() -> list[Command]:
+    return [command("molecule", "test", cwd=role) for role in scenarios()]
+
+
+def gpu_obstacle() -> str | None:
+    if shutil.which("nvidia-smi") is None or not Path("/dev/nvidiactl").exists():
+        return "no NVIDIA GPU with a working driver on this machine"
+    if not list((ROOT / "tests/gpu").glob("test_*.py")):
+        return "a GPU is here, but tests/gpu holds no tests yet"
+    return None
+
+
+TIERS = (
+    Tier("lint", "ruff, mypy, yamllint, ansible-lint, import contracts, shellcheck, role docs", lint_commands),
+    Tier("unit", "no root, no network", unit_commands),
+    Tier("lab", "fresh machines, and the command line against them", lab_commands, lab_obstacle, stop_at_first=True),
+    Tier("molecule", "each role on its own machine, one after the other", molecule_commands, molecule_obstacle),
+    Tier("gpu", "a real GPU", lambda: [command("pytest", "tests/gpu")], gpu_obstacle, required_in_ci=False),
+)  # fmt: skip
+
+
+def resolve(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The tool of this very environment, however the interpreter was started."""
+    if argv[0] == "python":
+        return (sys.executable, *argv[1:])
+    beside = Path(sys.executable).parent / argv[0]
+    return (str(beside), *argv[1:]) if beside.exists() else argv
+
+
+def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Tools that start tools (ansible-lint, molecule) find them in this environment as well."""
+    return {**environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}"}
+
+
+def run_tier(tier: Tier, *, ci: bool, say: Callable[[str], None]) -> Outcome:
+    """Runs one tier; its commands write to the terminal themselves, so each one's own summary stays visible."""
+    obstacle = tier.obstacle()
+    if obstacle is not None:
+        state = "failed" if ci and tier.required_in_ci else "skipped"
+        return Outcome(tier.name, state, 0.0, obstacle)
+    start = time.monotonic()
+    failed = []
+    environment = child_environment(os.environ)
+    for one in tier.commands():
+        say(f"── {tier.name}: {one}")
+        try:
+            code = subprocess.run(resolve(one.argv), cwd=one.cwd, env=environment, check=False).returncode
+        except FileNotFoundError:
+            code = 127
+        if code != 0:
+            failed.append(f"{one} (exit {code})")
+            if tier.stop_at_first:
+                break
+    return Outcome(tier.name, "failed" if failed else "passed", time.monotonic() - start, "; ".join(failed))
+
+
+def line(outcome: Outcome) -> str:
+    """One tier's line of the final table."""
+    text = f"{outcome.tier:<9} {outcome.state:<8} {outcome.seconds:>6.0f} s"
+    return f"{text}  {outcome.why}" if outcome.why else text
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """The last line."""
+    counts = [
+        f"{sum(1 for one in outcomes if one.state == state)} {state}"
+        for state in ("passed", "failed", "skipped")
+    ]
+    return ", ".join(counts)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit 0 when no tier failed, 1 when one did, 2 on an unknown tier."""
+    parser = argparse.ArgumentParser(prog="./bootstrap.sh test", description=__doc__)
+    parser.add_argument("tier", nargs="*", help=", ".join(tier.name for tier in TIERS) + "; none: all")
+    parser.add_argument("--list", action="store_true", help="name the tiers and whether they can run here")
+    options = parser.parse_args(argv)
+    unknown = sorted(set(options.tier) - {tier.name for tier in TIERS})
+    if unknown:
+        parser.error(f"no tier {unknown[0]}; there are: {', '.join(tier.name for tier in TIERS)}")
+    wanted = [tier for tier in TIERS if not options.tier or tier.name in options.tier]
+    if options.list:
+        for tier in wanted:
+            obstacle = tier.obstacle()
+            print(f"{tier.name:<9} {tier.what}" + (f" (cannot run here: {obstacle})" if obstacle else ""))
+        return 0
+    ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+    outcomes = [run_tier(tier, ci=ci, say=lambda text: print(text, flush=True)) for tier in wanted]
+    print()
+    for outcome in outcomes:
+        print(line(outcome))
+    print(summary(outcomes))
+    return 1 if any(outcome.state == "failed" for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
