@@ -138,6 +138,7 @@ def _write_inputs(folder: Path, names: Mapping[str, str], jobs: Sequence[HostJob
         f"roles_path = {layout.roles()}\n"
         f"library = {plugins / 'modules'}\n"
         f"action_plugins = {plugins / 'action'}\n"
+        f"lookup_plugins = {plugins / 'lookup'}\n"
         "gathering = explicit\n"
         "retry_files_enabled = false\n"
         "localhost_warning = false\n"

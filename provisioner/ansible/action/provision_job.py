@@ -1,0 +1,104 @@
+"""Starts a job on the box, or attaches to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provisioner import profiles
+from provisioner.ansible.target import MissingPython, TargetAction, plain
+from provisioner.errors import ProvisionError
+
+DOCUMENTATION = r"""
+name: provision_job
+short_description: Starts a long job on a box, or attaches to the one that runs
+description:
+  - The job runs detached, so a cut connection loses nothing; one that is finished costs a look.
+author: the provision authors
+options:
+  job:
+    description: What to do.
+    type: str
+    choices: [env, weights, smoke]
+    required: true
+  name:
+    description: Names the job on the box; a second one of the same name attaches.
+    type: str
+    required: true
+  spec:
+    description:
+      - What the job is told; docs/architecture.md lists it by job.
+      - For C(env), C(lock) may name a shipped lock, or be the path of a requirements file on the controller.
+      - For C(weights), the source C({type: profile, name: NAME}) stands for that profile's source and files.
+    type: dict
+    required: true
+  secrets:
+    description: Goes into the job's memory and nowhere else.
+    type: dict
+    default: {}
+  python:
+    description: The interpreter to run in; the box's own when left out.
+    type: path
+  wait:
+    description: Wait for its end.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Build the environment
+  provision_job:
+    job: env
+    name: env-llama
+    spec:
+      path: /opt/provisioner/envs/llama-0123456789ab
+      lock: llama
+      python: ">=3.10"
+"""
+
+JOBS = ("env", "weights", "smoke")
+
+
+class ActionModule(TargetAction):
+    """The action's entry point for Ansible."""
+
+    _VALID_ARGS = frozenset({"job", "name", "spec", "secrets", "python", "wait"})
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if args.get("job") not in JOBS:
+            raise ProvisionError(f"job: {args.get('job')} is no job", hint=f"one of {', '.join(JOBS)}")
+        secrets = {key: value for key, value in plain(args.get("secrets") or {}).items() if value}
+        spec = complete(args["job"], plain(args["spec"]))
+        request = {
+            "job": args["job"],
+            "name": str(args["name"]),
+            "spec": {**spec, "secrets": secrets} if secrets else spec,
+            "dirs": {"state": self.place(task_vars)},
+            "wait": str(args.get("wait", True)).lower() in {"true", "yes", "1"},
+            "check": self.checking,
+        }
+        try:
+            value = self.ask(
+                "runtime.jobs",
+                request,
+                task_vars,
+                python=args.get("python") or None,
+                secrets=tuple(map(str, secrets.values())),
+            )
+        except MissingPython as error:
+            if self.checking:
+                return {"changed": True, "finished": False, "result": {}}
+            raise ProvisionError(
+                f"{args['python']} is not on this box", hint="let the role python_env build it first"
+            ) from error
+        return {key: value.get(key) for key in ("changed", "finished", "result")}
+
+
+def complete(job: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """The spec with names that only the controller knows replaced by what they stand for."""
+    if job == "env" and "\n" not in spec.get("lock", ""):
+        return {**spec, "lock": profiles.lock_text(spec["lock"])}
+    if job == "weights" and spec.get("source", {}).get("type") == "profile":
+        model = profiles.load(spec["source"]["name"]).model
+        files = [{"name": item.name, "sha256": item.sha256, "size": item.size} for item in model.files]
+        return {**spec, "source": model.source, "files": spec.get("files") or files}
+    return spec

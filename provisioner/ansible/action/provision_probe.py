@@ -1,0 +1,58 @@
+"""Reads the box: hardware, system, receipts, and every resource they name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provisioner.ansible.target import TargetAction
+
+DOCUMENTATION = r"""
+name: provision_probe
+short_description: Reads the facts of a box and what has drifted from its receipts
+author: the provision authors
+options:
+  receipts:
+    description: Folders to look for receipts in; C(receipts/) below C(provision_state_dir) when left out.
+    type: list
+    elements: path
+"""
+
+EXAMPLES = r"""
+- name: Look at the box
+  provision_probe:
+  register: box
+"""
+
+RETURN = r"""
+facts:
+  description: Facts, schema 1.
+  type: dict
+  returned: always
+drifted:
+  description: Ids of resources that are not as their receipt says.
+  type: list
+  returned: always
+"""
+
+
+class ActionModule(TargetAction):
+    """The action's entry point for Ansible."""
+
+    _VALID_ARGS = frozenset({"receipts"})
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        folders = args.get("receipts") or [f"{self.place(task_vars)}/receipts"]
+        facts = self.ask("probe", {"receipts": folders, "root": "/"}, task_vars)
+        return {"changed": False, "facts": facts, "drifted": drifted(facts)}
+
+
+def drifted(facts: dict[str, Any]) -> list[str]:
+    """Ids that differ from the receipt's value, and `<role>.receipt` for a receipt that cannot be read."""
+    found: list[str] = []
+    for receipt in facts["receipts"]:
+        body = receipt["body"]
+        if body is None:
+            found.append(f"{receipt['role']}.receipt")
+            continue
+        found += [i["id"] for i in body["resources"] if receipt["observed"].get(i["id"]) != i["value"]]
+    return found

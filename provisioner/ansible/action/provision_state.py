@@ -1,0 +1,59 @@
+"""Holds a role's state.yml against the box."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provisioner.ansible.state import render_state
+from provisioner.ansible.target import TargetAction
+from provisioner.errors import ProvisionError
+
+DOCUMENTATION = r"""
+name: provision_state
+short_description: Asserts what a role's state.yml says of a finished box
+description:
+  - Fails and names every assertion that does not hold or cannot be judged.
+author: the provision authors
+options:
+  role:
+    description: The role; the one it is called from when left out.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: The environment is as it should be
+  provision_state:
+    role: python_env
+"""
+
+
+class ActionModule(TargetAction):
+    """The action's entry point for Ansible."""
+
+    _VALID_ARGS = frozenset({"role"})
+
+    def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        role = self.role_dir(args.get("role"), task_vars)
+        assertions = render_state(role, self.inputs(role, task_vars))
+        results = self.ask("probe.state", {"assertions": assertions}, task_vars)["results"]
+        return judge(role.name, assertions, results)
+
+
+def judge(role: str, assertions: list[dict[str, Any]], results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The task's result: `broken` names the ids that do not hold, in the order of state.yml."""
+    if not assertions:
+        raise ProvisionError(
+            f"state.yml of {role} asserts nothing", hint="a check that cannot fail proves nothing"
+        )
+    what = {item["id"]: item.get("what", item["id"]) for item in assertions}
+    broken = [item for item in results if item["ok"] is not True]
+    outcome = {
+        "changed": False,
+        "failed": bool(broken),
+        "results": results,
+        "broken": [i["id"] for i in broken],
+    }
+    if broken:
+        lines = [f"{i['id']}: not so that {what[i['id']]}; observed: {i.get('observed')}" for i in broken]
+        return {**outcome, "msg": "\n".join(lines)}
+    return {**outcome, "msg": f"{role}: {len(results)} of {len(results)} hold"}

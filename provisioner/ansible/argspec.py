@@ -1,0 +1,65 @@
+"""A role's public variables, read from its argument specification. Imports no Ansible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from provisioner.errors import ProvisionError
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One public variable of a role."""
+
+    name: str
+    type: str
+    description: str
+    default: Any
+    choices: tuple[Any, ...]
+    secret: bool
+
+
+def read_options(role_dir: Path) -> tuple[Option, ...]:
+    """The options of the role's `main` entry point, in the order they are written."""
+    path = role_dir / "meta" / "argument_specs.yml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        options = document["argument_specs"]["main"]["options"]
+    except FileNotFoundError as error:
+        raise ProvisionError(
+            f"role {role_dir.name} has no argument specification",
+            hint=f"write {path}: it decides which variables its receipt holds",
+        ) from error
+    except (KeyError, TypeError, yaml.YAMLError) as error:
+        raise ProvisionError(
+            f"{path} has no argument_specs.main.options", hint="see any other role's meta/argument_specs.yml"
+        ) from error
+    return tuple(_option(name, body) for name, body in options.items())
+
+
+def read_defaults(role_dir: Path) -> dict[str, Any]:
+    """The role's `defaults/main.yml`: plain values by the project's convention."""
+    path = role_dir / "defaults" / "main.yml"
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+
+
+def input_names(role_dir: Path) -> tuple[str, ...]:
+    """Names of the variables that a receipt stores: all public ones but secrets."""
+    return tuple(option.name for option in read_options(role_dir) if not option.secret)
+
+
+def _option(name: str, body: dict[str, Any]) -> Option:
+    description = body.get("description", "")
+    text = " ".join(description) if isinstance(description, list) else str(description)
+    return Option(
+        name=name,
+        type=str(body.get("type", "str")),
+        description=text.strip(),
+        default=body.get("default"),
+        choices=tuple(body.get("choices", ())),
+        secret=bool(body.get("no_log", False)),
+    )
