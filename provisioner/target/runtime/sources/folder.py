@@ -1,0 +1,84 @@
+"""Weights that lie on the box already: a folder, or one file. Source: `path`."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from typing import Dict, Optional
+
+from ...errors import TargetError
+from ..files import require_space
+from ..weights import Fetch, Fetched, partial_files
+
+_BLOCK = 4 << 20
+_LINK_REFUSED = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP)
+
+
+def fetch(task: Fetch) -> Fetched:
+    """Links what nobody else can change in place; copies the rest."""
+    source = os.path.expanduser(task.source["path"])
+    files = _listing(source)
+    wanted = {entry["name"] for entry in task.spec.get("files") or []}
+    if wanted and len(wanted) == 1 and len(files) == 1:
+        # One file is the model whatever it is called at its source.
+        files = {next(iter(wanted)): next(iter(files.values()))}
+    elif wanted:
+        files = {name: path for name, path in files.items() if name in wanted}
+    copies = {name: path for name, path in files.items() if not _link(path, os.path.join(task.into, name))}
+    total = sum(os.path.getsize(path) for path in copies.values())
+    require_space([(task.into, total)])
+    task.context.say("copying" if copies else "linking", total or None)
+    digests: Dict[str, Optional[str]] = {name: None for name in files}
+    for name, path in copies.items():
+        digests[name] = _copy(path, os.path.join(task.into, name), task)
+    return Fetched(digests, total)
+
+
+def _listing(source: str) -> Dict[str, str]:
+    if os.path.isfile(source):
+        return {os.path.basename(source): source}
+    if not os.path.isdir(source):
+        raise TargetError(
+            f"{source}: no such file or folder on this machine",
+            "--model path:… names a place on the machine that is provisioned; copy the weights there first",
+        )
+    files = {name: os.path.join(source, name) for name in partial_files(source)}
+    if not files:
+        raise TargetError(f"{source}: no files in it", "name the folder that holds the weights themselves")
+    return files
+
+
+def _link(path: str, target: str) -> bool:
+    """Whether the target now is another name of the same file. A file that others may write to is not linked."""
+    path = os.path.realpath(path)
+    stat = os.stat(path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.exists(target):
+        if os.path.samefile(path, target):
+            return True
+        os.unlink(target)
+    if stat.st_mode & 0o022 or (stat.st_uid != os.geteuid() and stat.st_mode & 0o222):
+        return False
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno in _LINK_REFUSED:
+            return False
+        raise
+    return True
+
+
+def _copy(path: str, target: str, task: Fetch) -> str:
+    digest = hashlib.sha256()
+    building = f"{target}.building"
+    with open(path, "rb") as source, open(building, "wb") as out:
+        for block in iter(lambda: source.read(_BLOCK), b""):
+            digest.update(block)
+            out.write(block)
+            task.context.progress.add(len(block))
+    shutil.copystat(path, building)
+    os.chmod(building, 0o644)
+    os.replace(building, target)
+    return digest.hexdigest()
