@@ -36,17 +36,19 @@ Log = Callable[[str], None]
 _ANSWER_S = 20.0  # what `--version` may take on a slow disk
 _FETCH_S = 900.0  # 25 MB over a very slow line
 
-# What pip and apt say, and what helps.
+# What pip and apt say, and what helps. A cause comes before what it leads to: pip ends with "No matching
+# distribution" whatever kept it from the index.
 _REMEDIES = (
+    (r"No space left", "free some disk space"),
     (r"certificate verify|CERTIFICATE_VERIFY|SSLError|Certificate verification failed|TLS CA cert",
      "name your network's certificate bundle in SSL_CERT_FILE"),
     (r"[Pp]roxy", "check https_proxy"),
     (r"do not match the hashes|Hash Sum mismatch",
      "the mirror serves other files than were locked: ask its keeper"),
+    (r"[Rr]esolv|[Cc]onnect|timed out|unreachable|Network",
+     "check the network, https_proxy and PIP_INDEX_URL"),
     (r"No matching distribution|from versions: none|Could not find a version",
      "the package mirror (PIP_INDEX_URL) lacks this version, or has no uv for this processor"),
-    (r"resolve|Connection|timed out|unreachable|Network", "check the network, https_proxy and PIP_INDEX_URL"),
-    (r"No space left", "free some disk space"),
 )  # fmt: skip
 
 
@@ -310,6 +312,8 @@ def _telling_line(text: str) -> str:
 
 
 def _shortened(line: str) -> str:
+    cause = re.search(r"after connection broken by '(.*)': ", line)
+    line = cause.group(1) if cause else line
     return line if len(line) <= 200 else line[:197] + "..."
 
 
