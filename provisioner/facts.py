@@ -116,6 +116,7 @@ class Body:
     inputs: dict[str, Any]
     resources: tuple[dict[str, Any], ...]
     result: dict[str, Any] | None = None
+    request: dict[str, Any] | None = None
     written_at: str = ""
     tool: str = ""
     run: str = ""
@@ -138,10 +139,12 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds the box's run lock."""
+    """Who holds the box's run lock, since when (UTC), and by which process there; "" is not told."""
 
     who: str = ""
     run: str = ""
+    since: str = ""
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +208,9 @@ class Facts:
 
     def to_json(self) -> dict[str, Any]:
         """The same plain JSON that the probe emitted."""
-        import msgspec
+        import msgspec.json
 
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return plain
 
     def receipt(self, role: str, scope: str) -> Receipt | None:

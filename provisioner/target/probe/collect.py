@@ -1,0 +1,60 @@
+"""Puts the Facts of one machine together."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Optional
+
+from ..places import SYSTEM, places
+from . import disks, gpus, receipts, system, users
+from .box import Box, clean, mounts
+
+
+def collect(root: str, folders: Optional[List[str]]) -> Dict[str, Any]:
+    """Facts, schema 1. `folders`: where receipts lie, None for the standard places."""
+    box = Box(root)
+    environ, uid = surroundings(box)
+    table = mounts(box)
+    os_facts = system.operating_system(box, table)
+    user = users.user(box, uid, environ)
+    where = places(environ, user["home"]) if user["home"].startswith("/") else {"system": dict(SYSTEM)}
+    found_gpus, driver = gpus.gpus(box, bool(os_facts["wsl"]))
+    roads = receipts.folders(where, folders)
+    found_receipts, pending = receipts.read(box, roads)
+    facts: Dict[str, Any] = {
+        "schema": 1,
+        "hostname": (box.look("hostname", "/proc/sys/kernel/hostname") or "").strip(),
+        "os": os_facts,
+        "python": system.python() if box.live else None,
+        "user": user,
+        "privilege": "root" if uid == 0 else "none",
+        "cpu": system.cpu(box),
+        "memory": system.memory(box, table),
+        "gpus": found_gpus,
+        "driver_version": driver,
+        "places": where,
+        "disks": disks.disks(box, [path for place in where.values() for path in place.values()], table),
+        "receipts": found_receipts,
+        "pending": pending,
+        "holder": receipts.holder(box, roads),
+    }
+    if not box.live:
+        box.missing("python", "a recorded tree has no interpreter")
+    facts["unknown"] = box.unknown
+    return facts
+
+
+def surroundings(box: Box) -> "tuple[Dict[str, str], int]":
+    """Environment and uid to read a box with.
+
+    A recorded tree is read as if by root with a bare environment: the reader's own is not that machine's.
+    Under sudo the folders of the caller are left out: root's things do not belong there.
+    """
+    if not box.live:
+        return {}, 0
+    sudo = "SUDO_UID" in os.environ
+    return {
+        name: clean(value)
+        for name, value in os.environ.items()
+        if name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME") and not sudo
+    }, os.geteuid()

@@ -1,0 +1,41 @@
+"""How much room there is where things will lie."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List
+
+from .box import Box, reason
+
+
+def disks(box: Box, paths: List[str], mounts: List[Dict[str, Any]]) -> Dict[str, Dict[str, Any]]:
+    """`Facts.disks`: for each path the file system that its nearest existing parent is on, in bytes."""
+    if not box.live:
+        box.missing("disks", "a recorded tree has no free space to measure")
+        return {}
+    found = {}
+    for path in paths:
+        parent = path
+        while not os.path.exists(parent):
+            parent = os.path.dirname(parent)
+        try:
+            size = os.statvfs(parent)
+        except OSError as error:
+            box.missing("disks." + path, reason(error, parent))
+            continue
+        found[path] = {
+            "total_bytes": size.f_blocks * size.f_frsize,
+            "free_bytes": size.f_bavail * size.f_frsize,
+            "fs": file_system(os.path.realpath(parent), mounts),
+        }
+    return found
+
+
+def file_system(path: str, mounts: List[Dict[str, Any]]) -> str:
+    """Type of the file system a path is on: the longest mount point over it, the last of equals."""
+    best, fs = -1, ""
+    for mount in mounts:
+        point = mount["point"].rstrip("/")
+        if (path + "/").startswith(point + "/") and len(point) >= best:
+            best, fs = len(point), mount["fs"]
+    return fs
