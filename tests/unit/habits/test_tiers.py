@@ -1,0 +1,110 @@
+"""The runner of the tiers itself."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests import tiers
+from tests.tiers import Outcome, Tier, command, main, run_tier, summary
+
+PASS = command("python", "-c", "pass")
+FAIL = command("python", "-c", "raise SystemExit(3)")
+MISSING = command("no-such-tool-anywhere")
+
+
+def quiet(_text: str) -> None:
+    """Nobody listens."""
+
+
+def tier(*commands: tiers.Command, obstacle: str | None = None, stop: bool = False) -> Tier:
+    return Tier("one", "what", lambda: commands, lambda: obstacle, stop_at_first=stop)
+
+
+@pytest.mark.parametrize(
+    ("subject", "required", "state", "why"),
+    [
+        (tier(PASS, PASS), False, "passed", ""),
+        (tier(FAIL, PASS), False, "failed", "python -c raise SystemExit(3) (exit 3)"),
+        (tier(MISSING, FAIL), False, "failed",
+         "no-such-tool-anywhere (exit 127); python -c raise SystemExit(3) (exit 3)"),
+        (tier(MISSING, FAIL, stop=True), False, "failed", "no-such-tool-anywhere (exit 127)"),
+        (tier(FAIL, obstacle="no GPU"), False, "skipped", "cannot run: no GPU"),
+        (tier(PASS, obstacle="no root"), True, "failed", "cannot run: no root"),
+    ],
+)  # fmt: skip
+def test_a_tier_ends_as_its_commands_do(subject: Tier, required: bool, state: str, why: str) -> None:
+    outcome = run_tier(subject, required=required, say=quiet)
+    assert (outcome.tier, outcome.state, outcome.why) == ("one", state, why)
+
+
+def test_every_command_is_shown_before_it_runs() -> None:
+    said: list[str] = []
+    run_tier(tier(PASS), required=False, say=said.append)
+    assert said == ["── one: python -c pass"]
+
+
+def test_the_last_line_counts_tiers() -> None:
+    states = ("passed", "failed", "skipped", "passed")
+    assert summary([Outcome("t", state, 1.0) for state in states]) == "2 passed, 1 failed, 1 skipped"
+
+
+TIERS = (
+    Tier("good", "", lambda: [PASS]),
+    Tier("bad", "", lambda: [FAIL]),
+    Tier("lab", "", lambda: [PASS], lambda: "no root"),
+    Tier("gpu", "", lambda: [PASS], lambda: "no GPU", required_in_ci=False),
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ci", "code", "last"),
+    [
+        (["good"], "", 0, "1 passed, 0 failed, 0 skipped"),
+        (["good", "bad"], "", 1, "1 passed, 1 failed, 0 skipped"),
+        ([], "", 1, "1 passed, 1 failed, 2 skipped"),
+        ([], "true", 1, "1 passed, 2 failed, 1 skipped"),
+        (["lab"], "", 1, "0 passed, 1 failed, 0 skipped"),
+        (["gpu"], "", 1, "0 passed, 1 failed, 0 skipped"),
+    ],
+)
+def test_the_exit_code_and_the_last_line_agree(
+    arguments: list[str],
+    ci: str,
+    code: int,
+    last: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tiers, "TIERS", TIERS)
+    monkeypatch.setenv("CI", ci)
+    assert main(arguments) == code
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+def test_what_cannot_run_is_named_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tiers, "TIERS", (TIERS[0], TIERS[3]))
+    monkeypatch.setenv("CI", "true")
+    assert main([]) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "good      passed        0 s",
+        "gpu       skipped       0 s  cannot run: no GPU",
+        "1 passed, 0 failed, 1 skipped",
+    ]
+
+
+def test_an_unknown_tier_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["unti"])
+    assert caught.value.code == 2
+    assert "no tier unti; there are: lint, unit, lab, molecule, gpu" in capsys.readouterr().err
+
+
+def test_tools_come_from_this_environment() -> None:
+    assert tiers.resolve(("python", "-V")) == (sys.executable, "-V")
+    assert tiers.resolve(("no-such-tool-anywhere",)) == ("no-such-tool-anywhere",)
+    environment = tiers.child_environment({"PATH": "/bin"})
+    assert environment["PATH"] == f"{sys.executable.rpartition('/')[0]}:/bin"
