@@ -8,7 +8,7 @@ python -m tests.lab --help, or from Python:
         machine.ssh("uname", "-a")
 """
 
-from .lifecycle import down, get, machines, up
+from .lifecycle import down, get, machines, ssh_config, up
 from .machine import Machine
 from .process import CommandError, LabError
 from .trust import extra_ca_certificates, wheel_folder
@@ -23,6 +23,7 @@ __all__ = [
     "extra_ca_certificates",
     "get",
     "machines",
+    "ssh_config",
     "up",
     "wheel_folder",
 ]

@@ -80,6 +80,13 @@ def machines() -> list[Machine]:
     return [Machine.from_json(path.read_text()) for path in sorted(root().glob("machines/*/machine.json"))]
 
 
+def ssh_config() -> Path:
+    """One OpenSSH configuration that reaches every machine there is, also those started later."""
+    path = folder() / "ssh_config"
+    path.write_text(f"Include {sshconfig.quoted(root() / 'machines' / '*' / 'ssh_config')}\n")
+    return path
+
+
 def running() -> dict[str, str]:
     """What Docker says of each container of this cache folder, by machine name."""
     shape = "{{.Names}}\t{{.Status}}"

@@ -27,9 +27,10 @@ listener=$(systemctl show --property=MainPID --value ssh.service)
 for comm in /proc/[0-9]*/comm; do
   pid=${comm#/proc/}; pid=${pid%/comm}
   read -r name 2>/dev/null <"$comm" || continue
-  case $name in sshd*) [ "$pid" = "$listener" ] || kill -KILL "$pid" 2>/dev/null && echo "$pid" ;; esac
+  case $name in sshd*)
+    if [ "$pid" != "$listener" ] && kill -KILL "$pid" 2>/dev/null; then echo "$pid"; fi ;;
+  esac
 done
-true
 """
 
 
@@ -97,7 +98,7 @@ class Machine:
     def boot_stamp(self) -> str:
         """A text that changes with each boot. (The boot id is the host kernel's and does not.)"""
         show = ["systemctl", "show", "--property=UserspaceTimestampMonotonic", "--value"]
-        return self.run(*show, timeout=30).stdout.strip()
+        return self.run(*show, timeout=10).stdout.strip()
 
     def restart(self, *, hard: bool = False) -> None:
         """Reboot and wait until SSH answers; `hard` cuts the power instead of shutting down."""
@@ -116,7 +117,7 @@ class Machine:
         def came_back() -> bool:
             try:
                 return self.boot_stamp() not in ("", "0", stamp)
-            except CommandError:  # down, or systemd does not answer yet
+            except LabError:  # down, going down, or systemd does not answer yet
                 return False
 
         until(came_back, timeout, f"{self.name} did not reboot")
