@@ -6,7 +6,7 @@ The modules an entry needs are found by following its relative imports, so a pro
 from __future__ import annotations
 
 import ast
-import base64
+import binascii
 import json
 import zlib
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ _STREAM = b"PROVISION1 stream\n"
 @cache
 def loader() -> str:
     """The argument of `python3 -c`: one line of ASCII with no quote but `"`, so every shell carries it."""
-    text = zlib.compress(_source("loader").encode(), 9)
-    return f'import binascii,zlib;exec(zlib.decompress(binascii.a2b_base64("{base64.b64encode(text).decode()}")))'
+    text = binascii.b2a_base64(zlib.compress(_source("loader").encode(), 9), newline=False).decode()
+    return f'import binascii,zlib;exec(zlib.decompress(binascii.a2b_base64("{text}")))'
 
 
 def payload(entry: str, request: dict[str, Any]) -> bytes:
@@ -42,7 +42,7 @@ def modules(entry: str) -> dict[str, str]:
     while waiting:
         name = waiting.pop()
         key = f"{name}.__init__" if _is_package(name) else name
-        # A package that is only passed through on the way to a module is sent empty: its own code is not needed.
+        # A package only passed through on the way to a module is sent empty: its own code is not needed.
         for i in (i for i, letter in enumerate(name) if letter == "."):
             found.setdefault(f"{name[:i]}.__init__", "")
         if not found.get(key):
@@ -56,7 +56,7 @@ def parse_answer(answer: bytes) -> dict[str, Any]:
 
     Raises `Refused` for a TargetError, `NoSudo` (its message a code of stage.sh), `ProbeFailed` for the rest.
     """
-    return unwrap(_decode(frame(answer)))
+    return unwrap(decode(frame(answer)))
 
 
 def frame(answer: bytes) -> bytes:
@@ -94,7 +94,8 @@ def is_stream(line: bytes) -> bool:
     return line == _STREAM
 
 
-def _decode(text: bytes) -> dict[str, Any]:
+def decode(text: bytes) -> dict[str, Any]:
+    """A frame's JSON object."""
     try:
         answer = json.loads(text)
     except ValueError as error:

@@ -1,5 +1,7 @@
 """What can go wrong on the way to a host. Each says one line that names the host, and the next step."""
 
+# ruff: noqa: N818 - the names say what happened, as they do in the sentence that names them
+
 from __future__ import annotations
 
 from typing import Any

@@ -32,7 +32,7 @@ class Sources:
     def exec_module(self, module: Any) -> None:
         spec = module.__spec__
         module.__file__ = spec.origin
-        exec(compile(self.get_source(spec.name), spec.origin, "exec"), module.__dict__)
+        exec(compile(self.get_source(spec.name), spec.origin, "exec"), module.__dict__)  # noqa: S102
 
     def get_source(self, name: str) -> str:
         return self.modules.get(name + ".__init__") or self.modules.get(name, "")
@@ -71,15 +71,19 @@ def run(body: dict[str, Any], out: Any) -> None:
         send(failure(error), frame)
 
 
-if __name__ == "__main__":
+def main() -> None:
     for line in iter(sys.stdin.buffer.readline, b""):
         if line.startswith(b"PROVISION1 "):
             payload = json.loads(zlib.decompress(sys.stdin.buffer.read(int(line.split()[1]))))
-            # What an entry prints goes to stderr; a child that it forks must not hold the answer open.
-            answer, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-            os.dup2(2, 1)
-            os.register_at_fork(after_in_child=lambda: os.dup2(null, answer, inheritable=False))
-            run(payload, os.fdopen(answer, "wb"))
             break
     else:
         sys.exit("provision: no payload came")
+    # What an entry prints goes to stderr; a child that it forks must not hold the answer open.
+    answer, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(2, 1)
+    os.register_at_fork(after_in_child=lambda: os.dup2(null, answer, inheritable=False))
+    run(payload, os.fdopen(answer, "wb"))
+
+
+if __name__ == "__main__":
+    main()

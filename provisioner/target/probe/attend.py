@@ -1,7 +1,7 @@
-"""The attendant: holds the run lock of a box for as long as the controller lives, and reports on its jobs.
+"""The attendant: holds a box's run lock for as long as the controller lives, and reports on its jobs.
 
-Its standard input is the controller's end of the connection: when that closes, for whatever reason, the lock is
-free again, because the kernel drops an flock with the process that held it.
+Its standard input is the controller's end of the connection. When that closes, for whatever reason, this
+process ends, and the kernel frees an flock with the process that held it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ LOCK = "run.lock"
 
 
 def main(request: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
-    """Stream `{"lock": "held"}` and `{"progress": …}` lines until stdin ends, or one `{"lock": "busy", …}`."""
+    """`{"lock": "held"}`, then `{"progress": …}` until stdin ends; or one `{"lock": "busy", "holder"}`."""
     return attend(request["state"], request["holder"], _stdin_ended)
 
 
-def attend(
-    state: str, holder: Dict[str, Any], ended: Callable[[float], bool]
-) -> Iterator[Dict[str, Any]]:
+def attend(state: str, holder: Dict[str, Any], ended: Callable[[float], bool]) -> Iterator[Dict[str, Any]]:
     """`ended(seconds)` waits that long at most and says whether the controller has gone."""
-    lock = open_lock(state)
+    lock = _open_lock(state)
     try:
         if not _take(lock):
             yield {"lock": "busy", "holder": _read_holder(lock)}
@@ -42,25 +40,7 @@ def attend(
         os.close(lock)
 
 
-def holder_of(state: str) -> Optional[Dict[str, Any]]:
-    """Who holds the run lock now: the JSON they left there, `{}` when it cannot be read, None when it is free."""
-    try:
-        lock = os.open(os.path.join(state, LOCK), os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except PermissionError:
-        return {}
-    try:
-        # A shared lock on a free file succeeds and is gone with the descriptor; it never keeps a holder out for long.
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _read_holder(lock)
-    finally:
-        os.close(lock)
-    return None
-
-
-def open_lock(state: str) -> int:
+def _open_lock(state: str) -> int:
     path = os.path.join(state, LOCK)
     try:
         _make_folder(state)
@@ -81,11 +61,11 @@ def _make_folder(path: str) -> None:
     except FileExistsError:
         return
     # Others on the box read receipts and the lock's holder; a strict umask must not hide them.
-    os.chmod(path, 0o755)
+    os.chmod(path, 0o755)  # noqa: S103
 
 
 def _take(lock: int) -> bool:
-    # A probe that looks whether the lock is free holds it shared for an instant: look again before saying busy.
+    # A probe that looks whether the lock is free holds it shared for an instant: look again.
     for attempt in range(3):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
