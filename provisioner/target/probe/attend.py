@@ -40,6 +40,24 @@ def attend(state: str, holder: Dict[str, Any], ended: Callable[[float], bool]) -
         os.close(lock)
 
 
+def holder_of(state: str) -> Optional[Dict[str, Any]]:
+    """Who holds the run lock: the JSON they left there, `{}` if that cannot be read, None if it is free."""
+    try:
+        lock = os.open(os.path.join(state, LOCK), os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        return {}
+    try:
+        # A shared lock on a free file succeeds, and is gone with the descriptor an instant later.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_holder(lock)
+    finally:
+        os.close(lock)
+    return None
+
+
 def _open_lock(state: str) -> int:
     path = os.path.join(state, LOCK)
     try:
