@@ -1,0 +1,248 @@
+"""A role's receipt: what its resources were before (`begin`), and what they are once it has run (`done`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from typing import Any, Dict, List, Optional
+
+from ..errors import TargetError
+from . import receipts
+from .box import Box
+from .observe import KINDS, Observer
+
+ROLE = re.compile(r"[a-z][a-z0-9_]*\Z")
+# What two runs of the same role on the same box may differ in without anything having changed.
+VOLATILE = ("written_at", "run")
+
+
+def main(request: Dict[str, Any]) -> Dict[str, Any]:
+    """`{"changed", "receipt"}`; the request is that of docs/architecture.md, `dir` the folder of receipts.
+
+    `begin` never counts as a change: it only takes note. With `check` nothing is written, and a resource that
+    is not there yet is what would change, not an error.
+    """
+    role, folder, phase = request.get("role"), request.get("dir"), request.get("phase")
+    if not isinstance(role, str) or not ROLE.match(role):
+        raise TargetError("not the name of a role: %.60r" % (role,))
+    if not isinstance(folder, str) or not folder.startswith("/"):
+        raise TargetError("the folder for receipts is no absolute path: %.60r" % (folder,))
+    if phase not in ("begin", "done"):
+        raise TargetError("the phase of a receipt is begin or done, not %.60r" % (phase,))
+    resources = checked(role, request.get("resources"))
+    place = Place(folder, role)
+    return begin(place, resources, request) if phase == "begin" else done(place, resources, request)
+
+
+class Place:
+    """The two files of one role."""
+
+    def __init__(self, folder: str, role: str) -> None:
+        self.folder, self.role = folder, role
+        self.receipt = os.path.join(folder, role + receipts.SUFFIX)
+        self.pending = os.path.join(folder, role + receipts.PENDING)
+
+
+def checked(role: str, resources: Any) -> List[Dict[str, Any]]:
+    """The resources of a request; raises TargetError for what a role's author got wrong."""
+    if not isinstance(resources, list):
+        raise TargetError("role %s gave no list of resources" % role)
+    seen = set()
+    for known in resources:
+        identity = known.get("id") if isinstance(known, dict) else None
+        if not isinstance(identity, str) or not identity:
+            raise TargetError("role %s gave a resource without an id: %.80r" % (role, known))
+        if identity in seen:
+            raise TargetError("role %s gave the resource %s twice" % (role, identity))
+        if known.get("kind") not in KINDS:
+            raise TargetError(
+                "role %s: %s is of no known kind: %.40r" % (role, identity, known.get("kind")),
+                "kinds are " + ", ".join(sorted(KINDS)),
+            )
+        seen.add(identity)
+    return resources
+
+
+def begin(place: Place, resources: List[Dict[str, Any]], request: Dict[str, Any]) -> Dict[str, Any]:
+    """Note what each resource is before the role touches it, unless that was noted before."""
+    interrupted = noted_in(place.pending)
+    noted = {**interrupted, **noted_in(place.receipt)}
+    observer = Observer(Box())
+    current = {same(known): known for known in resources}
+    priors = [
+        {**known, "prior": noted[key]["prior"] if key in noted else observer.observe(known)}
+        for key, known in current.items()
+    ]
+    # What an interrupted run with other inputs had noted stays known, in case they come back.
+    priors += [known for key, known in interrupted.items() if key not in current]
+    pending = {
+        "schema": 1,
+        "role": place.role,
+        "run": str(request.get("run") or ""),
+        "started_at": now(),
+        "resources": priors,
+    }
+    if not request.get("check"):
+        write(place.pending, pending)
+    return {"changed": False, "receipt": pending}
+
+
+def done(place: Place, resources: List[Dict[str, Any]], request: Dict[str, Any]) -> Dict[str, Any]:
+    """Observe each resource and write the receipt; raises TargetError naming what is absent or unknown."""
+    check = bool(request.get("check"))
+    noted = {**noted_in(place.pending), **noted_in(place.receipt)}
+    lost = {"prior": {"state": "unknown", "why": "the role began without taking note"}}
+    observer = Observer(Box())
+    written, failed = [], []
+    for known in resources:
+        value = observer.observe(known)
+        if value["state"] != "present":
+            failed.append("%s is %s" % (known["id"], value.get("why") or value["state"]))
+        written.append({**known, "value": value, "prior": noted.get(same(known), lost)["prior"]})
+    if failed and not check:
+        raise TargetError(
+            "role %s ran, but %s" % (place.role, "; ".join(failed)),
+            "run again; if it stays, the role does not do what its receipt says",
+        )
+    result = request.get("result")
+    receipt = {
+        "schema": 1,
+        "role": place.role,
+        "role_digest": str(request.get("role_digest") or ""),
+        "inputs": request.get("inputs") or {},
+        "resources": written,
+        "result": result if isinstance(result, dict) else None,
+        "written_at": now(),
+        "tool": str(request.get("tool") or ""),
+        "run": str(request.get("run") or ""),
+    }
+    wrong = receipts.flaw(receipt)
+    if wrong:
+        raise TargetError("the receipt of role %s would be of no use: %s" % (place.role, wrong))
+    old, _ = receipts.load(Box(), place.receipt)
+    changed = stable(old) != stable(receipt)
+    if not check:
+        if changed:
+            write(place.receipt, receipt)
+        remove(place.pending)
+    return {"changed": changed, "receipt": receipt if changed else old}
+
+
+def noted_in(path: str) -> Dict[str, Dict[str, Any]]:
+    """The resources in a receipt or pending file whose prior is known, by `same`.
+
+    Callers let a receipt's priors win over those of a run that came after it: the first look is the true one. A
+    resource that has moved since is another resource, with a prior of its own.
+    """
+    found = {}
+    for known in resources_of(path):
+        if isinstance(known, dict) and isinstance(known.get("prior"), dict):
+            found[same(known)] = known
+    return found
+
+
+def resources_of(path: str) -> List[Any]:
+    """The resources in a receipt or pending file; none when it is not there, or broken and to be rewritten."""
+    try:
+        body = json.loads(Box().read(path).decode("utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+        return []
+    except OSError as error:
+        raise TargetError("cannot read %s: %s" % (path, error.strerror), WHO) from error
+    found = body.get("resources") if isinstance(body, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def same(known: Dict[str, Any]) -> str:
+    """What makes a resource that resource: its parameters, without what was seen of it."""
+    return json.dumps({key: known[key] for key in known if key not in ("value", "prior")}, sort_keys=True)
+
+
+def stable(receipt: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """A receipt without what differs from run to run, through JSON as a written one has been."""
+    if receipt is None:
+        return None
+    kept = {key: value for key, value in receipt.items() if key not in VOLATILE}
+    plain: Dict[str, Any] = json.loads(json.dumps(kept))
+    return plain
+
+
+def now() -> str:
+    """This moment in UTC, ISO 8601."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+WHO = "run with root (or sudo) for the system's places, or with --scope user for your own"
+
+
+def write(path: str, body: Dict[str, Any]) -> None:
+    """Write JSON so that a reader, or a box that loses its power, sees the old file or the new, whole one."""
+    temporary = "%s.%d.tmp" % (path, os.getpid())
+    try:
+        folders(os.path.dirname(path))
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        try:
+            os.fchmod(fd, 0o644)  # the umask may be strict; anyone on the box may read a receipt
+            with os.fdopen(fd, "wb", closefd=False) as file:
+                file.write(json.dumps(body, indent=1, sort_keys=True).encode("utf-8") + b"\n")
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+        sync(os.path.dirname(path))
+    except OSError as error:
+        discard(temporary)
+        raise TargetError("cannot write %s: %s" % (path, error.strerror), hint_for(error)) from error
+
+
+def hint_for(error: OSError) -> str:
+    """The next step after a failed write."""
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space there and run again"
+    if error.errno == errno.EROFS:
+        return "the file system is mounted read-only: mount it writable and run again"
+    return WHO
+
+
+def discard(path: str) -> None:
+    """Remove a file that may not be there."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def remove(path: str) -> None:
+    """Remove a file for good: a power cut must not bring it back."""
+    try:
+        os.unlink(path)
+        sync(os.path.dirname(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise TargetError("cannot remove %s: %s" % (path, error.strerror), hint_for(error)) from error
+
+
+def sync(folder: str) -> None:
+    """Make a rename or a removal in a folder last."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def folders(path: str) -> None:
+    """Create a folder and those above it, 0755 whatever the umask; those that are there stay as they are."""
+    if os.path.isdir(path):
+        return
+    folders(os.path.dirname(path))
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return
+    os.chmod(path, 0o755)  # noqa: S103
