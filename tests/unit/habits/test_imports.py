@@ -58,7 +58,10 @@ RULES = (
         "Ansible is met in two rooms",
         ("provisioner",), ("ansible", "ansible_runner"), ("provisioner/ansible", "provisioner/engine"),
     ),
-    Rule("nothing imports the command line", ("provisioner",), ("provisioner.cli",), ("provisioner/cli", "provisioner/__main__.py")),
+    Rule(
+        "nothing imports the command line",
+        ("provisioner",), ("provisioner.cli",), ("provisioner/cli", "provisioner/__main__.py"),
+    ),
 )  # fmt: skip
 
 
