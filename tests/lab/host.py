@@ -93,9 +93,9 @@ def install(packages: list[str], say: Callable[[str], None]) -> None:
     run(command, env=environment, timeout=1200)
 
 
-def start_docker() -> None:
+def start_docker(systemd: Path = Path("/run/systemd/system")) -> None:
     """Start dockerd: by systemd where it runs, else detached from this process, its log in the cache."""
-    if Path("/run/systemd/system").is_dir():
+    if systemd.is_dir():
         run(["systemctl", "start", "docker.service"], timeout=DAEMON_TIMEOUT)
         log = "journalctl --unit docker"
     else:

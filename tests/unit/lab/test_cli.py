@@ -10,6 +10,9 @@ from tests.lab import cli, host
 from tests.lab.machine import Machine
 from tests.lab.users import User
 
+PEOPLE = "--user a:no-sudo --user b"
+LIMITS = "--disk 300m --memory 2g --cache --wheels"
+KINDS = "NAME:sudo-nopasswd|sudo-password|no-sudo"
 UP: dict[str, object] = {
     "command": "up",
     "name": "box",
@@ -31,8 +34,7 @@ UP: dict[str, object] = {
         ("prepare", {"command": "prepare", "rebuild": False}),
         ("up box", UP),
         (
-            "up box --release bookworm --without python3 --without sudo --user a:no-sudo --user b"
-            + " --disk 300m --memory 2g --cache --wheels --json",
+            f"up box --release bookworm --without python3 --without sudo {PEOPLE} {LIMITS} --json",
             UP
             | {
                 "release": "bookworm",
@@ -91,8 +93,7 @@ def test_doctor(
         ("up Box", "lab: not a host name: Box\nlower-case letters, digits and hyphens\n"),
         (
             "up box --user x:admin",
-            "lab: no such kind of user: x:admin\n"
-            + "NAME:sudo-nopasswd|sudo-password|no-sudo, NAME in lower case and not root\n",
+            f"lab: no such kind of user: x:admin\n{KINDS}, NAME in lower case and not root\n",
         ),
         (
             "up box --user ci --without sudo",

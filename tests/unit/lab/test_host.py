@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tests.lab import host
@@ -74,3 +77,31 @@ def test_obstacles(
 )
 def test_cgroup_arguments(*, v2: bool, arguments: list[str]) -> None:
     assert host.cgroup_arguments(v2) == arguments
+
+
+def test_docker_is_started_by_systemd_where_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(host, "run", lambda argv, **_: started.append(argv))
+    monkeypatch.setattr(host, "docker_answers", lambda: True)
+    host.start_docker(systemd=tmp_path)
+    assert started == [["systemctl", "start", "docker.service"]]
+
+
+def test_docker_is_started_detached_where_there_is_no_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[list[str], dict[str, object]]] = []
+    monkeypatch.setenv("PROVISION_LAB_CACHE", str(tmp_path))
+    monkeypatch.setattr("subprocess.Popen", lambda argv, **how: started.append((argv, how)))
+    monkeypatch.setattr(host, "docker_answers", lambda: bool(started))
+    host.start_docker(systemd=tmp_path / "none")
+    ((argv, how),) = started
+    assert argv == ["dockerd"]
+    assert (how["stdin"], how["stderr"], how["start_new_session"]) == (
+        subprocess.DEVNULL,
+        subprocess.STDOUT,
+        True,
+    )
+    assert (tmp_path / "dockerd.log").is_file()
