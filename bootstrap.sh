@@ -45,7 +45,8 @@ ready() { # KIND
 }
 
 find_python() {
-  if ! command -v python3 >/dev/null; then
+  # Without the standard library (python3-minimal) it is as good as missing.
+  if ! python3 -c 'import shutil, ssl, zipfile' 2>/dev/null; then
     if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
       say "python3 is missing: installing it with apt-get"
       # A third party's broken index is no reason to stop: the install says what it lacks.

@@ -26,7 +26,7 @@ def render(role: str, spec: Spec, assertions: Sequence[Spec], preface: str | Non
     parts += [*_variables(spec.get("options", {}))]
     if assertions:
         parts += ["", "## State", "", "What `provision verify` and molecule assert on a finished box:", ""]
-        parts += [f"- `{one['id']}`: {_plain(one['what'])}" for one in assertions]
+        parts += [f"- `{one['id']}`: {_plain(one['what'])}" for one in assertions if "id" in one]
     parts += ["", "## Example", "", "```yaml", *_example(role, spec), "```", ""]
     return "\n".join(parts)
 

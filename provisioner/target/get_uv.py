@@ -205,10 +205,8 @@ def _debian_pip(work: Path, env: Mapping[str, str], log: Log) -> _Pip:
 def _add_distutils(root: Path, path: Path) -> None:
     """Joins the two halves of distutils, which Debian and Ubuntu deliver apart until Python 3.11."""
     version = "python{}.{}".format(*sys.version_info[:2])
-    base = Path(os.__file__).parent / "distutils"
-    for source in (*base.glob("*.py"), *(root / "usr/lib" / version / "distutils").glob("*.py")):
-        (path / "distutils").mkdir(exist_ok=True)
-        shutil.copy(str(source), str(path / "distutils" / source.name))
+    for half in (Path(os.__file__).parent, root / "usr/lib" / version):
+        shutil.copytree(str(half / "distutils"), str(path / "distutils"), dirs_exist_ok=True)
 
 
 class _Apt:

@@ -26,6 +26,9 @@ case "$*" in
   *"-m venv"*) echo "Error: the ensurepip module is missing" >&2; exit 1 ;;
 esac
 [ "$PIP" != absent ] || [ -n "$PYTHONPATH" ] || { echo "No module named pip" >&2; exit 1; }
+if [ -n "$SPLIT_DISTUTILS" ] && ! [ -e "$PYTHONPATH/distutils/command" ]; then
+  echo "ModuleNotFoundError: No module named 'distutils.command'" >&2; exit 1
+fi
 case "$*" in
   *"download --help"*) exit 0 ;;
 esac
@@ -43,11 +46,15 @@ echo "apt-get $*" >>"$CALLS"
 case "$*" in
   *" update") [ "$APT" != "a third party is gone" ] || { echo "E: no Release file" >&2; exit 100; } ;;
   *Dir::State::lists=*" download $APT_NAME") : >"$APT_NAME.deb" ;;
+  *Dir::State::lists=*" download python3-distutils") : >python3-distutils.deb ;;
   *) echo "E: Unable to locate package" >&2; exit 100 ;;
 esac
 """
 
 DPKG = """#!/bin/sh
+case "$2" in
+  *python3-distutils.deb) mkdir -p "$3/usr/lib/$SPLIT_DISTUTILS/distutils/command"; exit 0 ;;
+esac
 mkdir -p "$3/usr/share/python-wheels" && cp "$PIP_WHEEL" "$3/usr/share/python-wheels/"
 """
 
@@ -159,6 +166,17 @@ def test_without_pip_and_venv_debian_lends_its_own(box: Box, name: str, apt: str
         "getting uv with Debian's pip (25 MB)",
     ]
     assert left_in(box.dest) == ["uv"]
+
+
+def test_where_distutils_is_delivered_apart_both_halves_are_joined(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian 11 and Ubuntu 20.04, whose pip needs it."""
+    box.debian()
+    (box.folder / "stdlib/distutils").mkdir(parents=True)
+    monkeypatch.setattr(os, "__file__", str(box.folder / "stdlib/os.py"))
+    version = "python{}.{}".format(*sys.version_info[:2])
+    assert box.get(env={"PIP": "absent", "SPLIT_DISTUTILS": version}) == box.dest / "uv"
 
 
 def test_apt_is_told_of_the_networks_certificates(box: Box) -> None:
