@@ -59,6 +59,13 @@ class Plan:
     request: Mapping[str, Any]
     notes: tuple[str, ...]
 
+    def public_roles(self) -> dict[str, dict[str, Any]]:
+        """The role variables that may be shown and written down: all but the secrets."""
+        return {
+            role: {name: value for name, value in values.items() if name not in role_data.secrets(role)}
+            for role, values in self.roles.items()
+        }
+
 
 def remembered(facts: Facts, settings: Settings) -> Settings:
     """`settings` on top of what the box was last asked to be, so that a bare `provision up` changes nothing.
@@ -125,6 +132,8 @@ def _profile_for_model(facts: Facts, model: str) -> str:
 
 def _default_profile(facts: Facts) -> tuple[str, str]:
     fallback = profiles.DEFAULT_WITHOUT_GPU
+    if facts.python is None:
+        return fallback, "no Python: it comes first, then the machine is looked at and planned for real"
     if not facts.gpus:
         return fallback, f"no NVIDIA GPU found: the CPU route, with {fallback}"
     if facts.driver_version is None:
@@ -268,10 +277,7 @@ def _role_variables(
 
 
 def _places(facts: Facts, scope: Scope) -> Places:
-    found = facts.places.get(scope)
-    return (
-        SYSTEM_PLACES if found is None else {"code": found.code, "state": found.state, "cache": found.cache}
-    )
+    return facts.places.get(scope, SYSTEM_PLACES)
 
 
 def _usable_gpu(facts: Facts) -> bool:

@@ -19,7 +19,6 @@ from provisioner.errors import ExitCode, ProvisionError
 
 Sink = Callable[[Event], None]
 FORKS = 50
-ANSIBLE_ONLY_NAME = "ansible-playbook"
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,6 @@ def run_roles(
         runner = ansible_runner.run(
             private_data_dir=str(folder),
             ident="run",
-            binary=str(folder / ANSIBLE_ONLY_NAME),
             playbook=str(layout.playbooks() / playbook),
             inventory=str(folder / "inventory" / "hosts.json"),
             envvars=_environment(folder),
@@ -149,7 +147,9 @@ def _write_inputs(folder: Path, names: Mapping[str, str], jobs: Sequence[HostJob
         "pipelining = true\n",
         encoding="utf-8",
     )
-    wrapper = folder / ANSIBLE_ONLY_NAME
+    # ansible-runner looks `ansible-playbook` up on the PATH we give it, and finds this one first.
+    wrapper = folder / "bin" / "ansible-playbook"
+    wrapper.parent.mkdir()
     wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m provisioner.engine.playbook "$@"\n')
     wrapper.chmod(0o700)
 
@@ -158,6 +158,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return {
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PROVISION_ARTIFACTS": str(folder / "artifacts" / "run"),
         "PYTHONPATH": os.pathsep.join(
             filter(None, (str(layout.PACKAGE.parent), os.environ.get("PYTHONPATH")))
@@ -169,4 +170,4 @@ def _last_words(folder: Path) -> str:
     stdout = folder / "artifacts" / "run" / "stdout"
     lines = stdout.read_text(encoding="utf-8", errors="replace").split("\n") if stdout.is_file() else []
     said = [line.strip() for line in lines if line.strip()]
-    return said[-1][:500] if said else "it said nothing"
+    return " ".join(said[-3:])[:1000] if said else "it said nothing"

@@ -1,0 +1,5 @@
+"""`python -m provisioner` is `provision`."""
+
+from provisioner.cli import main
+
+main()

@@ -1,0 +1,170 @@
+"""Options declared once and worn by every verb that takes them."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from provisioner.compat import Settings
+from provisioner.errors import UsageError
+from provisioner.hosts.transport import Access, Transport
+from provisioner.yamlfile import load_yaml
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_WHERE = (
+    click.option(
+        "--host", "hosts", multiple=True, metavar="HOST", help="Alias or user@address:port; may be repeated."
+    ),
+    click.option("-i", "--inventory", metavar="PATH", help="An Ansible inventory."),
+    click.option("--limit", metavar="PATTERN", help="Only these hosts of the inventory."),
+    click.option("--ssh-config", type=click.Path(path_type=Path), help="An OpenSSH configuration to use."),
+    click.option("--accept-new-host-keys", is_flag=True, help="Trust a host's key when it is seen first."),
+    click.option("-K", "--ask-become-pass", is_flag=True, help="Ask for the sudo password."),
+    click.option(
+        "--become-password-file", type=click.Path(path_type=Path), help="A file that holds the sudo password."
+    ),
+)
+_WHAT = (
+    click.option("--profile", metavar="NAME", help="What to provision; see `provision profiles`."),
+    click.option("--model", metavar="SOURCE", help="Other weights: hf:org/name[@revision], path:/folder."),
+    click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override one value."),
+    click.option("--scope", type=click.Choice(["auto", "system", "user"]), default="auto", show_default=True),
+    click.option("--require-gpu", is_flag=True, help="Fail when there is no usable NVIDIA GPU."),
+    click.option(
+        "--ca-certificate",
+        "certificates",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="PEM file of a company's certificate authority; may be repeated.",
+    ),
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which machines, and how to reach them."""
+
+    hosts: tuple[str, ...]
+    inventory: str | None
+    limit: str | None
+    access: Access
+
+
+def where(command: Command) -> Command:
+    """The options that choose machines; `where_from` reads them."""
+    for option in reversed(_WHERE):
+        command = option(command)
+    return command
+
+
+def what(command: Command) -> Command:
+    """The options that choose what the machines should be; `settings_from` reads them."""
+    for option in reversed(_WHAT):
+        command = option(command)
+    return command
+
+
+def where_from(options: dict[str, Any]) -> Where:
+    """Take this group's options out of `options`."""
+    hosts, inventory, limit = (options.pop(name) for name in ("hosts", "inventory", "limit"))
+    if hosts and inventory:
+        raise UsageError(
+            "--host and -i together", hint="say one of them; --limit picks hosts of an inventory"
+        )
+    if limit and not inventory:
+        raise UsageError("--limit without -i", hint="--limit picks hosts of an inventory; name it with -i")
+    password_file: Path | None = options.pop("become_password_file")
+    return Where(
+        hosts=hosts,
+        inventory=inventory,
+        limit=limit,
+        access=Access(
+            ssh_config=_existing(options.pop("ssh_config"), "--ssh-config"),
+            accept_new_host_keys=options.pop("accept_new_host_keys"),
+            become_password=_password(ask=options.pop("ask_become_pass"), file=password_file),
+        ),
+    )
+
+
+def settings_from(options: dict[str, Any]) -> Settings:
+    """Take this group's options out of `options`."""
+    from provisioner import profiles
+
+    overrides: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
+    known = profiles.override_keys()
+    for assignment in options.pop("assignments"):
+        key, separator, value = assignment.partition("=")
+        if not separator:
+            raise UsageError(f"--set {assignment}: no value", hint="say --set key=value")
+        target = overrides if key in known or "." in key else variables
+        target[key] = _value(value)
+    certificates = [_certificate(path) for path in options.pop("certificates")]
+    if certificates:
+        variables["host_base_ca_certificates"] = certificates
+    return Settings(
+        profile=options.pop("profile"),
+        model=options.pop("model"),
+        profile_overrides=overrides,
+        variables=variables,
+        scope=options.pop("scope"),
+        require_gpu=options.pop("require_gpu"),
+    )
+
+
+def _value(text: str) -> Any:
+    """A value as YAML reads it, so that numbers are numbers and lists are lists."""
+    import yaml
+
+    try:
+        return load_yaml(text) if text else ""
+    except yaml.YAMLError:
+        return text
+
+
+def _existing(path: Path | None, option: str) -> str | None:
+    if path is not None and not path.is_file():
+        raise UsageError(f"{option} {path}: no such file")
+    return None if path is None else str(path)
+
+
+def _certificate(path: Path) -> str:
+    _existing(path, "--ca-certificate")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise UsageError(f"--ca-certificate {path}: no certificate in it", hint="it must be a PEM file")
+    return text
+
+
+def _password(*, ask: bool, file: Path | None) -> str | None:
+    if file is not None:
+        _existing(file, "--become-password-file")
+        return file.read_text(encoding="utf-8").rstrip("\n")
+    if not ask:
+        return None
+    if not sys.stdin.isatty():
+        raise UsageError("-K needs a terminal to ask on", hint="use --become-password-file")
+    answer: str = click.prompt("sudo password", hide_input=True, err=True)
+    return answer
+
+
+def transports(where: Where) -> list[Transport]:
+    """The way to each machine that was asked for; this machine when none was."""
+    from provisioner.hosts.connect import connect
+    from provisioner.hosts.target import parse_host, this_machine
+
+    if where.inventory:
+        from provisioner.hosts.inventory import read_inventory
+
+        targets = read_inventory(where.inventory, where.limit)
+    else:
+        targets = [parse_host(host) for host in where.hosts] or [this_machine(socket.gethostname())]
+    return [connect(target, where.access) for target in targets]

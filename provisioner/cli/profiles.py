@@ -1,0 +1,33 @@
+"""`provision profiles`: what can be asked for by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from provisioner import profiles
+from provisioner.report import words
+
+
+@click.command("profiles")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def command(as_json: bool) -> None:
+    """List the profiles: what they bring, what they need, under which licence."""
+    known = [profiles.load(name) for name in profiles.names()]
+    if as_json:
+        click.echo(
+            json.dumps({"schema": 1, "profiles": [asdict(item) for item in known]}, ensure_ascii=False)
+        )
+        return
+    for item in known:
+        needs = item.requires
+        click.echo(click.style(item.name, bold=True))
+        click.echo(f"  {item.summary}")
+        gpu = f", {words.size(needs.vram_bytes)} of VRAM" if needs.vram_bytes else ", no GPU"
+        click.echo(
+            f"  needs {needs.cores} cores, {words.size(needs.memory_bytes)} of memory, "
+            f"{words.size(needs.disk_bytes)} of disk{gpu}"
+        )
+        click.echo(f"  licence: {item.license.name}, {item.license.url}")

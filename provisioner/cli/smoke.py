@@ -1,0 +1,37 @@
+"""`provision smoke`: let the model answer again, now, whatever its receipt says."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import click
+
+from provisioner.cli import options
+from provisioner.report.result import RunResult
+from provisioner.report.terminal import Terminal
+
+
+@click.command("smoke")
+@options.where
+@options.what
+@options.as_json
+def command(as_json: bool, **rest: Any) -> int:
+    """Generate on machines that are provisioned, and show the sentence and its speed. Writes no receipt."""
+    from provisioner.engine.smoke import smoke
+    from provisioner.engine.survey import survey
+
+    started = time.monotonic()
+    where, settings = options.where_from(rest), options.settings_from(rest)
+    results = smoke(survey(options.transports(where), settings), where.access)
+    result = RunResult("smoke", results, seconds=time.monotonic() - started)
+    terminal = Terminal(sys.stderr if as_json else sys.stdout)
+    for host in results:
+        terminal.found(host)
+        terminal.ended(host)
+    terminal.closing(result)
+    if as_json:
+        click.echo(json.dumps(result.to_json(), ensure_ascii=False))
+    return result.exit_code

@@ -1,0 +1,98 @@
+"""`provision up`: from whatever the machine is to a model that answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provisioner.cli import options
+from provisioner.engine.survey import Surveyed, survey
+from provisioner.report.result import HostResult, RunResult, Status
+from provisioner.report.terminal import Terminal
+
+
+@click.command("up")
+@options.where
+@options.what
+@click.option(
+    "--check", is_flag=True, help="Show what would change; change nothing; exit 5 if anything would."
+)
+@options.as_json
+def command(check: bool, as_json: bool, **rest: Any) -> int:
+    """Find out what machines are, show what will change, change it, and let the model answer.
+
+    Run again it confirms in about a second that there is nothing to do. Interrupting it loses nothing.
+    """
+    started = time.monotonic()
+    where, settings = options.where_from(rest), options.settings_from(rest)
+    terminal = Terminal(sys.stderr if as_json else sys.stdout)
+    hosts = survey(options.transports(where), settings)
+    _show(hosts, terminal, check=check)
+    drifted = [host for host in hosts if host.result.status is Status.DRIFTED]
+    if check or not drifted:
+        result = RunResult(
+            "up", [_unacted(host.result) for host in hosts], seconds=time.monotonic() - started
+        )
+    else:
+        result = _act(hosts, settings, where, terminal, started)
+    for ended in result.hosts:
+        terminal.ended(ended)
+    terminal.closing(result)
+    if as_json:
+        click.echo(json.dumps(result.to_json(), ensure_ascii=False))
+    return result.exit_code
+
+
+def _show(hosts: list[Surveyed], terminal: Terminal, *, check: bool = False) -> None:
+    for host in hosts:
+        terminal.found(host.result)
+        terminal.changes(host.result, "would run" if check else "will run")
+
+
+def _unacted(host: HostResult) -> HostResult:
+    return replace(host, status=Status.WOULD_CHANGE) if host.status is Status.DRIFTED else host
+
+
+def _act(
+    hosts: list[Surveyed], settings: Any, where: options.Where, terminal: Terminal, started: float
+) -> RunResult:
+    from provisioner.engine.converge import converge, give_python, is_bare, plan_record
+    from provisioner.engine.journal import Journal, new_run_id
+    from provisioner.report.page import write_page
+
+    run = new_run_id()
+    journal = Journal.open(run)
+
+    def sink(event: Any) -> None:
+        journal.event(event)
+        terminal.event(event)
+
+    done: dict[str, HostResult] = {}
+    try:
+        if any(map(is_bare, hosts)):
+            hosts = give_python(hosts, settings, sink, run=run, access=where.access)
+            terminal.settle()
+            _show([host for host in hosts if host.result.status is Status.DRIFTED], terminal)
+        for ended in converge(hosts, settings, sink, run=run, access=where.access):
+            done[ended.name] = ended
+    finally:
+        terminal.settle()
+        results = [done.get(host.result.name, host.result) for host in hosts]
+        result = RunResult(
+            "up", results, run=run, folder=str(journal.folder), seconds=time.monotonic() - started
+        )
+        journal.close(
+            {
+                "argv": sys.argv[1:],
+                "plans": {host.name: plan_record(host) for host in results},
+                "result": result.to_json(),
+            }
+        )
+        write_page(result, Path(journal.folder) / "report.html")
+    return result

@@ -1,0 +1,40 @@
+"""`provision verify`: is everything still as the receipts and the assertions say?"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import click
+
+from provisioner.cli import options
+from provisioner.report.result import RunResult
+from provisioner.report.terminal import Terminal
+
+
+@click.command("verify")
+@options.where
+@options.what
+@options.as_json
+def command(as_json: bool, **rest: Any) -> int:
+    """Compare machines with their receipts and with what each role asserts, item by item.
+
+    Changes nothing. Exit 0: all as it should be; 5: drift, each item named.
+    """
+    from provisioner.engine.verify import verify
+
+    started = time.monotonic()
+    where, settings = options.where_from(rest), options.settings_from(rest)
+    results = verify(options.transports(where), settings)
+    result = RunResult("verify", results, seconds=time.monotonic() - started)
+    terminal = Terminal(sys.stderr if as_json else sys.stdout)
+    for host in results:
+        terminal.found(host)
+        terminal.drift(host)
+        terminal.ended(host)
+    terminal.closing(result)
+    if as_json:
+        click.echo(json.dumps(result.to_json(), ensure_ascii=False))
+    return result.exit_code

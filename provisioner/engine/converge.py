@@ -1,0 +1,184 @@
+"""Run what differs, watch it, look again: a host is done when a second look finds no drift."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+
+from provisioner.compat import Settings
+from provisioner.engine.events import Event, Kind
+from provisioner.engine.run import HostJob, HostOutcome, Sink, run_roles
+from provisioner.engine.survey import Surveyed, survey
+from provisioner.errors import ProvisionError
+from provisioner.hosts.errors import Busy
+from provisioner.hosts.ssh import ssh_common_args
+from provisioner.hosts.target import Target
+from provisioner.hosts.transport import Access, Privilege
+from provisioner.report.result import HostResult, Status
+
+
+def converge(
+    hosts: Sequence[Surveyed],
+    settings: Settings,
+    sink: Sink,
+    *,
+    run: str,
+    access: Access,
+) -> list[HostResult]:
+    """Bring every drifted host to its plan; the others are left alone and not in the answer."""
+    started = time.monotonic()
+    todo = {host.result.name: host for host in hosts if host.result.status is Status.DRIFTED}
+    ended: dict[str, HostResult] = {}
+    with ExitStack() as locks:
+        for name, host in list(todo.items()):
+            try:
+                locks.enter_context(attended(host, run, sink))
+            except ProvisionError as error:
+                ended[name] = host.result.failed(error)
+                del todo[name]
+        outcomes: dict[str, HostOutcome] = {}
+        if todo:
+            jobs = [host_job(host, access) for host in todo.values()]
+            outcomes = run_roles(jobs, sink, run=run, become_password=access.become_password)
+        seconds = time.monotonic() - started
+        again = survey([host.transport for host in todo.values()], settings)
+    for host in again:
+        name = host.result.name
+        before = replace(todo[name].result, seconds=seconds, changed=outcomes[name].changed)
+        ended[name] = _ending(before, host.result, outcomes[name])
+    return [ended[host.result.name] for host in hosts if host.result.name in ended]
+
+
+def is_bare(host: Surveyed) -> bool:
+    """Whether a box has no Python yet: a shell could glance at it, the probe could not."""
+    facts = host.result.facts
+    return host.result.plan is not None and facts is not None and facts.python is None
+
+
+def give_python(
+    hosts: Sequence[Surveyed], settings: Settings, sink: Sink, *, run: str, access: Access
+) -> list[Surveyed]:
+    """The same hosts, with Python on the bare ones, which can now be looked at and planned for real."""
+    bare = [host for host in hosts if is_bare(host)]
+    jobs = [host_job(host, access, ["host_base"]) for host in bare]
+    outcomes = run_roles(jobs, sink, run=run, become_password=access.become_password)
+    again = {host.result.name: host for host in survey([host.transport for host in bare], settings)}
+    for host in bare:
+        name, outcome = host.result.name, outcomes[host.result.name]
+        if outcome.error is not None:
+            failed = replace(host.result, status=Status.FAILED, error=outcome.error, role=outcome.role)
+            again[name] = Surveyed(failed, host.transport)
+    return [again.get(host.result.name, host) for host in hosts]
+
+
+def host_job(host: Surveyed, access: Access, roles: Sequence[str] | None = None) -> HostJob:
+    """What Ansible is told about a host: how to reach it, and every role variable of its plan."""
+    plan = host.plan
+    variables: dict[str, Any] = dict(host.transport.target.variables)
+    for values in plan.roles.values():
+        variables.update(values)
+    standing = host.transport.standing
+    facts = host.result.facts
+    return HostJob(
+        name=host.result.name,
+        connection={
+            **connection_variables(host.transport.target, access),
+            "ansible_python_interpreter": facts.python.executable
+            if facts and facts.python
+            else "/usr/bin/python3",
+        },
+        roles=host.roles_to_run() if roles is None else roles,
+        variables={
+            **variables,
+            "provision_become": plan.scope == "system" and standing is not None and standing.sudo != "root",
+            "provision_state_dir": plan.places.state,
+            "provision_request": plan.request,
+        },
+    )
+
+
+def connection_variables(target: Target, access: Access) -> dict[str, Any]:
+    """How Ansible reaches a host: over the very connection that the probe has opened."""
+    if target.connection == "local":
+        return {"ansible_connection": "local"}
+    reached = {"ansible_host": target.address, "ansible_user": target.user, "ansible_port": target.port}
+    return {
+        "ansible_connection": "ssh",
+        "ansible_ssh_common_args": shlex.join(ssh_common_args(target, access)),
+        **{name: value for name, value in reached.items() if value is not None},
+    }
+
+
+@contextmanager
+def attended(host: Surveyed, run: str, sink: Sink) -> Iterator[None]:
+    """Hold the box's run lock and pass its jobs' progress on, until the block ends or we die.
+
+    Raises Busy naming who holds the lock.
+    """
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    request = {"state": host.plan.places.state, "holder": {"who": who, "run": run}}
+    privilege: Privilege = "auto" if host.plan.scope == "system" else "none"
+    channel = host.transport.stream("probe.attend", request, privilege=privilege)
+    answers = iter(channel)
+    first: Mapping[str, Any] = next(answers, {})
+    if first.get("lock") != "held":
+        channel.close()
+        holder = first.get("holder") or {}
+        raise Busy(
+            f"{host.result.name}: another run is at work there: {holder.get('who', 'unknown')}",
+            holder=dict(holder),
+            hint="wait until it ends, then run the same again",
+        )
+    watcher = threading.Thread(target=_watch, args=(host.result.name, answers, sink), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        channel.close()
+        watcher.join(timeout=5)
+
+
+def _watch(name: str, answers: Iterator[dict[str, Any]], sink: Sink) -> None:
+    """Pass progress on. Losing the watch loses only the display: Ansible reports the connection itself."""
+    try:
+        for answer in answers:
+            progress = answer.get("progress")
+            if progress:
+                sink(Event(Kind.PROGRESS, name, data=progress))
+    except ProvisionError as error:
+        sink(Event(Kind.PROGRESS, name, data={"phase": f"progress is not shown any more: {error.message}"}))
+
+
+def _ending(before: HostResult, after: HostResult, outcome: HostOutcome) -> HostResult:
+    """The result of a host that was worked on: what differed before, and whether anything still does."""
+    if outcome.error is not None:
+        return replace(before, status=Status.FAILED, error=outcome.error, hint=None, role=outcome.role)
+    if after.status is Status.CONVERGED:
+        return replace(before, status=Status.DONE, facts=after.facts, plan=after.plan, smoke=after.smoke)
+    if after.error is not None:
+        return replace(before, status=Status.FAILED, error=after.error, hint=after.hint)
+    left = [f"{item.id}: {item.what}" for drift in after.drift for item in drift.items]
+    return replace(
+        before,
+        status=Status.FAILED,
+        error="still drifted after the run: " + "; ".join(left[:3]),
+        hint="run the same again; if it stays, please report it",
+    )
+
+
+def plan_record(host: HostResult) -> dict[str, Any]:
+    """What the journal keeps of a host's plan."""
+    if host.plan is None:
+        return {"why_not": asdict(host.why_not) if host.why_not else None}
+    return {
+        "request": dict(host.plan.request),
+        "scope": host.plan.scope,
+        "roles": host.plan.public_roles(),
+    }

@@ -1,0 +1,58 @@
+"""A generation now, on a box that is provisioned, whatever its receipt says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from provisioner.engine.survey import Surveyed
+from provisioner.errors import ProvisionError
+from provisioner.hosts.connect import connect
+from provisioner.hosts.transport import Access, Privilege
+from provisioner.report.result import HostResult, Status
+
+SMOKE_SECONDS = 3600.0
+PREFIX = "smoke_test_"
+
+
+def smoke(hosts: Sequence[Surveyed], access: Access) -> list[HostResult]:
+    """Let the model of each host answer; hosts at the same time, each with its own ending."""
+    with ThreadPoolExecutor(max(1, len(hosts))) as pool:
+        return list(pool.map(lambda host: _answer(host, access), hosts))
+
+
+def _answer(host: Surveyed, access: Access) -> HostResult:
+    result = host.result
+    if result.plan is None:
+        return result
+    if result.smoke is None:
+        nothing = ProvisionError(f"{result.name}: nothing is provisioned there yet", hint="provision up")
+        return result.failed(nothing)
+    values = host.plan.roles["smoke_test"]
+    target = host.transport.target
+    inside = replace(
+        target,
+        variables={
+            **target.variables,
+            "ansible_python_interpreter": f"{values['smoke_test_env']}/bin/python",
+        },
+    )
+    privilege: Privilege = "auto" if host.plan.scope == "system" else "none"
+    spec: dict[str, Any] = {name.removeprefix(PREFIX): value for name, value in values.items()}
+    request = {
+        "job": "smoke",
+        "name": "smoke",
+        "spec": {name: value for name, value in spec.items() if name != "env"},
+        "dirs": {"state": host.plan.places.state},
+        "wait": True,
+        "check": False,
+    }
+    try:
+        answer = connect(inside, access).call(
+            "runtime.jobs", request, privilege=privilege, timeout=SMOKE_SECONDS
+        )
+    except ProvisionError as error:
+        return result.failed(error)
+    return replace(result, status=Status.DONE, smoke=answer["result"])

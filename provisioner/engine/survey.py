@@ -1,0 +1,94 @@
+"""Look at every host once: Facts, the Plan for it, and how far the box is from that plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner import layout
+from provisioner.ansible.digest import role_digest
+from provisioner.compat import Plan, Settings, WhyNot, make_plan
+from provisioner.compat.roles import RERUN_AFTER
+from provisioner.drift import Expected, RoleDrift, drift, rerun
+from provisioner.errors import ProvisionError, UsageError
+from provisioner.facts import Facts
+from provisioner.hosts.gather import probe_all
+from provisioner.hosts.transport import Transport
+from provisioner.report.result import HostResult, Status
+
+PROBE: dict[str, Any] = {"receipts": None, "root": "/"}
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A host that was looked at: what to show for it, and how to talk to it."""
+
+    result: HostResult
+    transport: Transport
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of a host that has one."""
+        assert self.result.plan is not None
+        return self.result.plan
+
+    def roles_to_run(self) -> list[str]:
+        """The drifted roles and those that stand on them, in order."""
+        return rerun(self.result.drift, RERUN_AFTER)
+
+
+def survey(transports: Sequence[Transport], settings: Settings) -> list[Surveyed]:
+    """Probe all hosts at once and judge each. A host that cannot be reached is a result, not an exception."""
+    started = time.monotonic()
+    by_name = {transport.target.name: transport for transport in transports}
+    answers = probe_all(by_name, PROBE)
+    seconds = time.monotonic() - started
+    return [
+        Surveyed(judge(name, answers[name], settings, seconds), transport)
+        for name, transport in by_name.items()
+    ]
+
+
+def judge(
+    name: str, answer: Mapping[str, Any] | ProvisionError, settings: Settings, seconds: float = 0.0
+) -> HostResult:
+    """Facts → Plan or why-not → Drift, for one host."""
+    if isinstance(answer, ProvisionError):
+        return HostResult(name, Status.FAILED, error=answer.message, hint=answer.hint, seconds=seconds)
+    try:
+        facts = Facts.decode(answer)
+        plan = make_plan(facts, settings)
+    except UsageError:
+        raise
+    except ProvisionError as error:
+        return HostResult(name, Status.FAILED, error=error.message, hint=error.hint, seconds=seconds)
+    if isinstance(plan, WhyNot):
+        return HostResult(name, Status.IMPOSSIBLE, facts=facts, why_not=plan, seconds=seconds)
+    drifts = differences(facts, plan)
+    clean = all(item.status == "clean" for item in drifts)
+    return HostResult(
+        name,
+        Status.CONVERGED if clean else Status.DRIFTED,
+        facts=facts,
+        plan=plan,
+        drift=drifts,
+        seconds=seconds,
+        smoke=smoke_result(facts, plan),
+    )
+
+
+def differences(facts: Facts, plan: Plan) -> list[RoleDrift]:
+    """Drift(Facts, Plan) for every role of the plan."""
+    expected = {
+        role: Expected(inputs=inputs, role_digest=role_digest(layout.roles() / role), scope=plan.scope)
+        for role, inputs in plan.public_roles().items()
+    }
+    return drift(facts, expected)
+
+
+def smoke_result(facts: Facts, plan: Plan) -> Mapping[str, Any] | None:
+    """What the model said when it was last asked, from the receipt."""
+    receipt = facts.receipt("smoke_test", plan.scope)
+    return receipt.body.result if receipt and receipt.body else None

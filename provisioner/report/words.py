@@ -1,0 +1,121 @@
+"""The sentences of every report, so that the terminal and the page say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from provisioner.drift import RoleDrift
+from provisioner.facts import Facts
+from provisioner.report.result import HostResult, RunResult, Status
+
+
+def size(count: float | None) -> str:
+    """Bytes for a person: 238 MB, 24 GB."""
+    if count is None:
+        return "unknown"
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            number = count / factor
+            return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person: 0.4 s, 42 s, 3 min 5 s."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def machine(facts: Facts) -> str:
+    """A machine in one line."""
+    parts = [facts.os.pretty or f"{facts.os.id} {facts.os.version_id}"]
+    if facts.cpu.cores is not None:
+        parts.append(f"{facts.cpu.cores} cores")
+    if facts.memory.total_bytes is not None:
+        parts.append(f"{size(facts.memory.total_bytes)} of memory")
+    if facts.python is None:
+        parts.append("no Python yet")
+    elif not facts.gpus:
+        parts.append("no NVIDIA GPU")
+    for gpu in facts.gpus:
+        memory = f" {size(gpu.memory_bytes)}" if gpu.memory_bytes else ""
+        parts.append(f"{gpu.name or 'NVIDIA ' + gpu.device}{memory}")
+    if facts.driver_version:
+        parts.append(f"driver {facts.driver_version}")
+    return " · ".join(parts)
+
+
+def role_change(drift: RoleDrift) -> str:
+    """Why a role runs, in a clause."""
+    first = drift.items[0] if drift.items else None
+    if first is None:
+        return "runs again after what it stands on"
+    more = f", and {len(drift.items) - 1} more" if len(drift.items) > 1 else ""
+    return f"{first.what}{more}"
+
+
+def progress(data: Mapping[str, Any]) -> str:
+    """A job's progress in one line: what, how far, how fast, how long."""
+    parts = [str(data.get("phase", ""))]
+    done, total = data.get("done_bytes"), data.get("total_bytes")
+    if done is not None and total:
+        parts.append(f"{size(done)} of {size(total)} ({100 * done / total:.0f} %)")
+    elif done:
+        parts.append(size(done))
+    if data.get("rate"):
+        parts.append(f"{size(data['rate'])}/s")
+    if data.get("eta_s") is not None:
+        parts.append(f"{duration(data['eta_s'])} left")
+    return ", ".join(parts)
+
+
+def smoke(result: Mapping[str, Any], prompt: str) -> list[str]:
+    """What the model said, and how fast."""
+    text = " ".join(str(result.get("text", "")).split())
+    where = str(result.get("device", "cpu"))
+    device = "the CPU" if where == "cpu" else where
+    rate = float(result.get("tokens_per_second") or 0)
+    loaded = duration(float(result.get("load_seconds") or 0))
+    return [
+        f"“{prompt}” → “{text}”",
+        f"{result.get('tokens')} tokens at {rate:.0f} tokens/s on {device}, loaded in {loaded}",
+    ]
+
+
+def ending(host: HostResult) -> str:
+    """How a host ended, in one line without its name."""
+    match host.status:
+        case Status.CONVERGED:
+            return "nothing to do: everything is as its receipts say"
+        case Status.DONE:
+            plural = "change" if host.changed == 1 else "changes"
+            return f"done in {duration(host.seconds)}, {host.changed} {plural}"
+        case Status.WOULD_CHANGE:
+            roles = [drift.role for drift in host.drift if drift.status != "clean"]
+            return f"would change {', '.join(roles)}; nothing was touched"
+        case Status.DRIFTED:
+            count = sum(len(drift.items) for drift in host.drift if drift.status != "clean")
+            return f"{count} {'thing differs' if count == 1 else 'things differ'} from the receipts"
+        case Status.IMPOSSIBLE:
+            return f"impossible: {host.why_not}"
+        case Status.FAILED:
+            return f"{host.role}: {host.error}" if host.role else str(host.error)
+
+
+def next_step(host: HostResult) -> str | None:
+    """What to do now, when there is something to do."""
+    if host.why_not is not None:
+        return host.why_not.change
+    if host.status is Status.DRIFTED:
+        return "provision up mends it"
+    return host.hint
+
+
+def closing(result: RunResult) -> str:
+    """The last line of a run over several hosts."""
+    good = sum(host.exit_code == 0 for host in result.hosts)
+    return f"{good} of {len(result.hosts)} hosts are as they should be, in {duration(result.seconds)}"

@@ -1,0 +1,208 @@
+"""Plan(Facts, Settings) as a table: what is chosen, by which route, or why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provisioner.compat import Plan, Settings, WhyNot, make_plan
+from provisioner.errors import UsageError
+from provisioner.facts import Facts
+
+GPU_24 = {
+    "address": "0000:01:00.0",
+    "vendor": "0x10de",
+    "device": "0x2684",
+    "name": "NVIDIA GeForce RTX 4090",
+    "memory_bytes": 25_757_220_864,
+}
+HOME = {
+    "code": "/home/u/.local/share/provisioner/code",
+    "state": "/home/u/.local/share/provisioner/state",
+    "cache": "/c",
+}
+SYSTEM = {"code": "/opt/provisioner", "state": "/var/lib/provisioner", "cache": "/var/cache/provisioner"}
+
+
+def facts(**changes: Any) -> Facts:
+    """A Debian 12 box with 8 cores, 32 GB and root, changed as a row asks."""
+    body: dict[str, Any] = {
+        "schema": 1,
+        "hostname": "gpu-box",
+        "os": {"id": "debian", "version_id": "12", "pretty": "Debian GNU/Linux 12"},
+        "python": {"version": "3.11.2", "executable": "/usr/bin/python3"},
+        "user": {"name": "root", "uid": 0, "home": "/root"},
+        "privilege": "root",
+        "cpu": {"cores": 8, "threads": 16},
+        "memory": {"total_bytes": 33_000_000_000},
+        "places": {"system": SYSTEM, "user": HOME},
+        "disks": {
+            path: {"total_bytes": 10**12, "free_bytes": 10**11} for path in (*SYSTEM.values(), *HOME.values())
+        },
+    }
+    return Facts.decode(body | changes)
+
+
+PLAIN_USER = {"user": {"name": "deploy", "uid": 1000, "home": "/home/u"}, "privilege": "none"}
+RECEIPT_REQUEST = {
+    "profile": "gemma3-270m-transformers",
+    "model": None,
+    "profile_overrides": {"smoke.tokens": 7},
+    "variables": {"host_base_pypi_index": "http://mirror/simple"},
+}
+
+
+def receipt(request: dict[str, Any] | None) -> dict[str, Any]:
+    """A readable receipt that remembers what was asked for."""
+    body = {
+        "schema": 1, "role": "smoke_test", "role_digest": "d", "inputs": {}, "resources": [], "request": request,
+    }  # fmt: skip
+    return {"scope": "system", "role": "smoke_test", "path": "/r", "body": body}
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "profile", "scope", "note"),
+    [
+        ({}, Settings(), "gemma3-270m", "system", "no NVIDIA GPU found: the CPU route, with gemma3-270m"),
+        (
+            {"gpus": [GPU_24]},
+            Settings(),
+            "gemma3-270m",
+            "system",
+            "an NVIDIA GPU but no driver for it: the CPU route, with gemma3-270m",
+        ),
+        ({"gpus": [GPU_24], "driver_version": "580.65.06"}, Settings(), "autoglm-phone-9b", "system", None),
+        (
+            {"gpus": [GPU_24 | {"memory_bytes": 8_589_934_592}], "driver_version": "580.65.06"},
+            Settings(),
+            "gemma3-270m",
+            "system",
+            "8.6 GB of VRAM is too little for autoglm-phone-9b: gemma3-270m instead",
+        ),
+        (
+            PLAIN_USER,
+            Settings(),
+            "gemma3-270m",
+            "user",
+            "no NVIDIA GPU found: the CPU route, with gemma3-270m",
+        ),
+        ({}, Settings(scope="user"), "gemma3-270m", "user", "no NVIDIA GPU found: the CPU route, with gemma3-270m"),
+        ({}, Settings(profile="gemma3-270m-transformers"), "gemma3-270m-transformers", "system", None),
+        ({}, Settings(model="path:/models/x.gguf"), "x", "system", None),
+        ({}, Settings(model="hf:org/tiny@abc"), "tiny", "system", None),
+        (
+            {"python": None},
+            Settings(),
+            "gemma3-270m",
+            "system",
+            "no Python: it comes first, then the machine is looked at and planned for real",
+        ),
+        ({"receipts": [receipt(RECEIPT_REQUEST)]}, Settings(), "gemma3-270m-transformers", "system", None),
+        ({"receipts": [receipt(RECEIPT_REQUEST)]}, Settings(profile="gemma3-270m"), "gemma3-270m", "system", None),
+    ],
+)  # fmt: skip
+def test_a_plan_is_made(
+    changes: dict[str, Any], settings: Settings, profile: str, scope: str, note: str | None
+) -> None:
+    plan = make_plan(facts(**changes), settings)
+    assert isinstance(plan, Plan)
+    assert (plan.profile.name, plan.scope, next(iter(plan.notes), None)) == (
+        profile,
+        scope,
+        note or next(iter(plan.notes), None),
+    )
+    assert list(plan.roles) == ["host_base", "python_env", "model_weights", "smoke_test"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "because", "change"),
+    [
+        (
+            {},
+            Settings(require_gpu=True),
+            "--require-gpu → no NVIDIA GPU on the PCI bus",
+            "leave --require-gpu out to take the CPU route",
+        ),
+        (
+            {"gpus": [GPU_24]},
+            Settings(require_gpu=True),
+            "--require-gpu → no NVIDIA driver is loaded",
+            "install the driver first; installing it is not yet this tool's part",
+        ),
+        (
+            {},
+            Settings(profile="autoglm-phone-9b"),
+            "autoglm-phone-9b → 24 GB of VRAM → no NVIDIA GPU found",
+            "take --profile gemma3-270m, which runs on the CPU",
+        ),
+        (
+            {"gpus": [GPU_24], "driver_version": "470.256.02"},
+            Settings(profile="autoglm-phone-9b"),
+            "autoglm-phone-9b → NVIDIA driver 525 or newer → driver 470.256.02 is loaded",
+            "upgrade the driver",
+        ),
+        (
+            {"memory": {"total_bytes": 500_000_000}},
+            Settings(),
+            "gemma3-270m → 1.0 GB of memory → 0.5 GB found",
+            "choose a smaller profile (provision profiles)",
+        ),
+        (
+            {"memory": {"total_bytes": 33_000_000_000, "limit_bytes": 500_000_000}},
+            Settings(),
+            "gemma3-270m → 1.0 GB of memory → 0.5 GB found",
+            "choose a smaller profile (provision profiles)",
+        ),
+        (
+            {"disks": {SYSTEM["state"]: {"total_bytes": 10**9, "free_bytes": 10**8}}},
+            Settings(),
+            "gemma3-270m → 0.9 GB of disk → 0.1 GB free for /var/lib/provisioner",
+            "free some space for /var/lib/provisioner",
+        ),
+        (
+            PLAIN_USER,
+            Settings(scope="system"),
+            "--scope system → deploy is not root here and sudo does not work",
+            "log in as root, let the user use sudo (with -K to give the password), or say --scope user",
+        ),
+        (
+            PLAIN_USER | {"python": None},
+            Settings(),
+            "python3 is missing → installing it needs root",
+            "install python3, or let the user use sudo (with -K to give the password)",
+        ),
+    ],
+)
+def test_why_not(changes: dict[str, Any], settings: Settings, because: str, change: str) -> None:
+    answer = make_plan(facts(**changes), settings)
+    assert isinstance(answer, WhyNot)
+    assert (str(answer), answer.change) == (because, change)
+
+
+def test_a_number_that_nobody_could_read_does_not_block() -> None:
+    assert isinstance(make_plan(facts(cpu={}, memory={}, disks={}), Settings()), Plan)
+
+
+def test_a_bare_up_asks_for_what_the_box_was_last_asked_for() -> None:
+    plan = make_plan(facts(receipts=[receipt(RECEIPT_REQUEST)]), Settings())
+    assert isinstance(plan, Plan)
+    assert plan.request == RECEIPT_REQUEST
+    assert plan.roles["smoke_test"]["smoke_test_tokens"] == 7
+    assert plan.roles["host_base"]["host_base_pypi_index"] == "http://mirror/simple"
+
+
+def test_the_plan_follows_the_scope_everywhere() -> None:
+    plan = make_plan(facts(**PLAIN_USER), Settings())
+    assert isinstance(plan, Plan)
+    values = [value for role in plan.roles.values() for value in role.values() if isinstance(value, str)]
+    assert [value for value in values if value.startswith(("/opt", "/var"))] == []
+
+
+def test_a_mistyped_variable_names_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        make_plan(facts(), Settings(variables={"host_base_pypi_indx": "x"}))
+    assert (caught.value.message, caught.value.hint) == (
+        "unknown variable host_base_pypi_indx",
+        "did you mean host_base_pypi_index?",
+    )

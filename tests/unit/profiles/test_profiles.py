@@ -1,0 +1,93 @@
+"""Profiles: what ships decodes, what is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provisioner import profiles
+from provisioner.errors import UsageError
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_every_profile_that_ships_is_whole(name: str) -> None:
+    profile = profiles.load(name)
+    assert profile.name == name
+    assert profile.facts, "a profile says where its facts come from"
+    assert "--hash=sha256:" in profiles.lock_text(profile.environment.lock)
+
+
+def test_the_four_profiles() -> None:
+    assert profiles.names() == [
+        "autoglm-phone-9b",
+        "autoglm-phone-9b-multilingual",
+        "gemma3-270m",
+        "gemma3-270m-transformers",
+    ]
+
+
+def test_extending_changes_only_what_is_said() -> None:
+    base, other = profiles.load("gemma3-270m"), profiles.load("gemma3-270m-transformers")
+    assert other.model == base.model
+    assert (base.runtime, other.runtime) == ("llama", "transformers")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("extends: gemma3-27m\n", "unknown profile gemma3-27m", "did you mean gemma3-270m?"),
+        (
+            "extends: gemma3-270m\nsumary: x\n",
+            "profile {path}: unknown field sumary",
+            "did you mean summary?",
+        ),
+        ("- a\n", "profile {path}: not a mapping of names to values", None),
+        ("a: [\n", "profile {path}: not YAML: while parsing a flow node", None),
+        (
+            "extends: gemma3-270m\nruntime: cuda\n",
+            "profile {path}: Invalid enum value 'cuda' - at `$.runtime`",
+            None,
+        ),
+        ("extends: {path}\n", "profile {path} extends itself through {path}", None),
+    ],
+)
+def test_a_wrong_profile_is_named(tmp_path: Path, text: str, message: str, hint: str | None) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_text(text.replace("{path}", str(path)))
+    with pytest.raises(UsageError) as caught:
+        profiles.load(str(path))
+    assert (caught.value.message, caught.value.hint) == (message.replace("{path}", str(path)), hint)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "source"),
+    [
+        ("hf:org/name", "name", {"type": "hf", "repo": "org/name", "revision": "main"}),
+        ("hf:org/name@abc123", "name", {"type": "hf", "repo": "org/name", "revision": "abc123"}),
+        ("path:/models/x.gguf", "x", {"type": "path", "path": "/models/x.gguf"}),
+        ("path:/models/folder", "folder", {"type": "path", "path": "/models/folder"}),
+    ],
+)
+def test_any_model(spec: str, name: str, source: dict[str, str]) -> None:
+    profile = profiles.with_model(profiles.load("gemma3-270m"), spec)
+    assert (profile.model.name, profile.model.source, profile.model.files) == (name, source, ())
+
+
+@pytest.mark.parametrize("spec", ["hf:name", "hf:/x", "path:relative", "gemma", "ftp:x"])
+def test_a_wrong_model_says_what_to_say(spec: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        profiles.with_model(profiles.load("gemma3-270m"), spec)
+    assert caught.value.message.startswith(f"--model {spec}: ")
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("say ")
+
+
+def test_overrides_reach_the_field_and_typos_are_named() -> None:
+    assert profiles.load("gemma3-270m", {"smoke.tokens": 9}).smoke.tokens == 9
+    with pytest.raises(UsageError) as caught:
+        profiles.load("gemma3-270m", {"smoke.token": 9})
+    assert (caught.value.message, caught.value.hint) == (
+        "unknown key smoke.token",
+        "did you mean smoke.tokens?",
+    )
