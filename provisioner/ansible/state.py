@@ -1,8 +1,14 @@
-"""A role's state.yml, rendered: what a finished box must look like. Imports no Ansible."""
+"""A role's state.yml, rendered: what a finished box must look like. Imports no Ansible.
+
+Each string is a Jinja template over the role's public variables. Three keys are ours:
+`let: {name: text}`, an item of its own, names a text for the items below it; `when: EXPRESSION` leaves an
+assertion out; `each: EXPRESSION` repeats it with `item` set. The filter `lock_digest` turns a lock name into
+the digits that end its environment's folder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +17,53 @@ import yaml
 
 from provisioner import profiles
 from provisioner.errors import ProvisionError
+from provisioner.yamlfile import load_yaml
 
 
 def render_state(role_dir: Path, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The assertions of `role_dir`/state.yml with the role's public variables filled in.
+    """The assertions of `role_dir`/state.yml as they hold for a box with these variables.
 
-    The whole file is one template, so that a loop can write an assertion an item. The filter `lock_digest`
-    turns a lock's name into the digits that end its environment's folder; `tojson` makes a YAML scalar of
-    anything.
+    Raises ProvisionError for a file that is missing, is not YAML, or names what is no public variable.
     """
     path = role_dir / "state.yml"
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 (YAML, not HTML)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701  # no HTML
     environment.filters["lock_digest"] = lambda lock: profiles.lock_digest(lock)[:12]
     try:
-        document = yaml.safe_load(
-            environment.from_string(path.read_text(encoding="utf-8")).render(**variables)
-        )
+        return list(_rendered(load_yaml(path.read_text(encoding="utf-8")), environment, dict(variables)))
     except FileNotFoundError as error:
         raise ProvisionError(f"role {role_dir.name} has no state.yml", hint=f"write {path}") from error
+    except yaml.YAMLError as error:
+        raise ProvisionError(f"{path} is not YAML: {error}", hint="correct it") from error
     except jinja2.TemplateError as error:
         raise ProvisionError(
             f"{path} does not render: {error}", hint="it may use the role's public variables only"
         ) from error
-    return list(document or [])
+
+
+def _rendered(
+    items: list[dict[str, Any]], environment: jinja2.Environment, names: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    for item in items:
+        if "let" in item:
+            names |= {name: _fill(text, environment, names) for name, text in item["let"].items()}
+            continue
+        body = {key: value for key, value in item.items() if key not in {"when", "each"}}
+        values = _evaluate(item.get("each", "[none]"), environment, names)
+        for value in values:
+            scope = {**names, "item": value}
+            if _evaluate(item.get("when", "true"), environment, scope):
+                yield _fill(body, environment, scope)
+
+
+def _evaluate(expression: str, environment: jinja2.Environment, names: Mapping[str, Any]) -> Any:
+    return environment.compile_expression(expression, undefined_to_none=False)(**names)
+
+
+def _fill(value: Any, environment: jinja2.Environment, names: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return environment.from_string(value).render(**names)
+    if isinstance(value, list):
+        return [_fill(item, environment, names) for item in value]
+    if isinstance(value, dict):
+        return {key: _fill(item, environment, names) for key, item in value.items()}
+    return value

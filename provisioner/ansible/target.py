@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
@@ -41,7 +41,7 @@ class TargetAction(ActionBase):  # type: ignore[misc]
         try:
             result = self.act(dict(self._task.args), task_vars or {})
         except ProvisionError as error:
-            raise AnsibleActionFail(sentence(error.message, error.hint)) from error
+            return {"failed": True, "changed": False, "msg": sentence(error.message, error.hint)}
         return dict(plain(result))
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,16 @@ class TargetAction(ActionBase):  # type: ignore[misc]
 
     def place(self, task_vars: Mapping[str, Any]) -> str:
         """Where this host keeps receipts and jobs."""
-        return str(self._templar.template(task_vars.get("provision_state_dir", STATE_DIR)))
+        named = task_vars.get("provision_state_dir", task_vars.get("host_base_state_dir", STATE_DIR))
+        return str(self._templar.template(named))
+
+    def receipts(self, task_vars: Mapping[str, Any]) -> str:
+        """The folder of this host's receipts."""
+        return f"{self.place(task_vars)}/receipts"
+
+    def asked_for(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """What the user asked the command line for, which receipts keep."""
+        return dict(plain(self._templar.template(task_vars.get("provision_request", {}))))
 
     def run_id(self, task_vars: Mapping[str, Any]) -> str | None:
         run = task_vars.get("provision_run")

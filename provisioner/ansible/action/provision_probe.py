@@ -41,7 +41,7 @@ class ActionModule(TargetAction):
     _VALID_ARGS = frozenset({"receipts"})
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        folders = args.get("receipts") or [f"{self.place(task_vars)}/receipts"]
+        folders = args.get("receipts") or [self.receipts(task_vars)]
         facts = self.ask("probe", {"receipts": folders, "root": "/"}, task_vars)
         return {"changed": False, "facts": facts, "drifted": drifted(facts)}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from provisioner import __version__
 from provisioner.ansible.digest import role_digest
-from provisioner.ansible.target import TargetAction
+from provisioner.ansible.target import TargetAction, plain
 from provisioner.errors import ProvisionError
 
 DOCUMENTATION = r"""
@@ -20,9 +20,12 @@ description:
 author: the provision authors
 options:
   phase:
-    description: Which end of the role this is.
+    description:
+      - Which end of the role this is.
+      - C(look), between them, changes nothing and returns C(holds): whether this role wrote the receipt on
+        the box with these variables and every resource is still as it says; and its C(result).
     type: str
-    choices: [begin, done]
+    choices: [begin, look, done]
     required: true
   resources:
     description: The resources that the role is responsible for, as docs/architecture.md lists them.
@@ -42,6 +45,10 @@ EXAMPLES = r"""
     resources: "{{ _python_env_resources }}"
 """
 
+PHASES = ("begin", "look", "done")
+#: What of a resource in a receipt was observed; the rest is how the role names it.
+SEEN = ("value", "prior")
+
 
 class ActionModule(TargetAction):
     """The action's entry point for Ansible."""
@@ -50,9 +57,14 @@ class ActionModule(TargetAction):
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         phase = args.get("phase")
-        if phase not in {"begin", "done"}:
-            raise ProvisionError(f"phase: {phase} is not a phase", hint="begin or done")
+        if phase not in PHASES:
+            raise ProvisionError(f"phase: {phase} is not a phase", hint=f"one of {', '.join(PHASES)}")
         role = self.role_dir(None, task_vars)
+        resources = plain(args.get("resources") or [])
+        if phase == "look":
+            facts = self.ask("probe", {"receipts": [self.receipts(task_vars)], "root": "/"}, task_vars)
+            held = holds(facts, role.name, role_digest(role), self.inputs(role, task_vars), resources)
+            return {"changed": False, "holds": held is not None, "result": held or {}}
         value = self.ask(
             "probe.receipt",
             {
@@ -60,15 +72,32 @@ class ActionModule(TargetAction):
                 "role": role.name,
                 "role_digest": role_digest(role),
                 "inputs": self.inputs(role, task_vars),
-                "resources": args.get("resources") or [],
+                "resources": resources,
                 "result": args.get("result") or {},
-                "dir": f"{self.place(task_vars)}/receipts",
+                "dir": self.receipts(task_vars),
                 "check": self.checking,
                 "run": self.run_id(task_vars),
                 "tool": __version__,
+                "request": self.asked_for(task_vars),
             },
             task_vars,
         )
         # A note of what was there changes nothing that the user asked for.
         changed = bool(value["changed"]) and phase == "done"
         return {"changed": changed, "receipt": value.get("receipt")}
+
+
+def holds(
+    facts: dict[str, Any], role: str, digest: str, inputs: dict[str, Any], resources: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """The result in the role's receipt while all that it stands on is as it was, else None."""
+    for found in facts["receipts"]:
+        body = found["body"]
+        if found["role"] != role or body is None:
+            continue
+        same = body["role_digest"] == digest and body["inputs"] == inputs
+        values = {item["id"]: item["value"] for item in body["resources"]}
+        seen = {item["id"]: found["observed"].get(item["id"]) for item in resources}
+        moved = [i for i in body["resources"] if {k: i[k] for k in i if k not in SEEN} not in resources]
+        return (body["result"] or {}) if same and values == seen and not moved else None
+    return None

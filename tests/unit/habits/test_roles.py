@@ -96,7 +96,10 @@ def test_defaults_have_the_types_they_declare(role: Path) -> None:
 @roles
 def test_receipt_opens_and_closes_the_role(role: Path) -> None:
     tasks = read(role / "tasks/main.yml")
-    phases = [_phase(tasks[0]), _phase(tasks[-1])]
+    # A receipt needs Python, so the role that brings Python looks for it first.
+    bare = 2 if role.name == "host_base" else 0
+    assert all("provision_shell" in task or "interpreter.yml" in str(task) for task in tasks[:bare])
+    phases = [_phase(tasks[bare]), _phase(tasks[-1])]
     assert phases == ["begin", "done"]
 
 
@@ -109,7 +112,7 @@ def _phase(task: Mapping[str, Any]) -> str | None:
 
 @roles
 def test_state_names_are_unique_and_the_roles_own(role: Path) -> None:
-    assertions = read(role / "state.yml")
+    assertions = [one for one in read(role / "state.yml") if "let" not in one]
     ids = [one["id"] for one in assertions]
     assert ids
     assert len(set(ids)) == len(ids)
