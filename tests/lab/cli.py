@@ -136,7 +136,12 @@ def _ssh_config(names: list[str], output: Path | None) -> int:
 def _down(names: list[str], *, everything: bool) -> int:
     if everything == bool(names):
         raise LabError("name the machines to destroy, or say --all", "not both")
-    missing = [name for name in names or lifecycle.everything() if not lifecycle.down(name)]
+    missing: list[str] = []
+    for name in names or lifecycle.everything():
+        if lifecycle.down(name):
+            print(f"destroyed {name}")
+        else:
+            missing.append(name)
     if missing:
         raise LabError(f"no machine named {', '.join(missing)}", "python -m tests.lab list")
     return 0

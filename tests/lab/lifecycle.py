@@ -15,12 +15,11 @@ from . import aptcache, image, sshconfig
 from . import disk as small_disk
 from .cache import folder, lock, root
 from .host import cgroup_arguments, require
-from .machine import CONTAINER, Machine
+from .machine import CONTAINER, LABEL, Machine
 from .process import CommandError, LabError, run
 from .trust import wheel_folder
 from .users import User, parse, script
 
-LABEL = "provision-lab.cache"
 WHEELS = "/srv/wheels"
 
 # Below the kernel's ephemeral ports: while a machine reboots nothing else takes its port by chance.
@@ -116,6 +115,11 @@ def _state(name: str) -> Path:
 
 
 def _claim(name: str) -> Path:
+    shape = f'{{{{.Label "{LABEL}"}}}}'
+    named = ["docker", "ps", "--all", f"--filter=name=^/{CONTAINER}{name}$", "--format", shape]
+    owner = run(named).stdout.strip()
+    if owner and owner != str(root()):
+        raise LabError(f"there is a machine named {name}, of the lab in {owner}", "choose another name")
     home = folder("machines") / name
     try:
         home.mkdir(mode=0o700)

@@ -14,11 +14,12 @@ from typing import Self
 
 from . import disk
 from .aptcache import harvest
-from .process import CommandError, LabError, run
+from .process import LabError, run
 from .users import PASSWORD, User
 from .wait import until
 
 CONTAINER = "provision-lab-"
+LABEL = "provision-lab.cache"  # its value is the cache folder of the lab that made the container
 BOOT_TIMEOUT = 60.0
 
 # Every process of sshd but the listener. OpenSSH 9.8 and later name them sshd-session and sshd-auth.
@@ -150,9 +151,10 @@ class Machine:
         """Remove the machine and everything of it; what it downloaded stays when it had the cache.
 
         Ends well when there is nothing left to remove."""
-        removed = run(["docker", "rm", "--force", "--volumes", self.container], check=False, timeout=60)
-        if removed.returncode and "No such container" not in removed.stderr:
-            raise CommandError(removed)
+        # By its label too: a machine of another cache folder may have this name, and is not ours to remove.
+        ours = [f"--filter=name=^/{self.container}$", f"--filter=label={LABEL}={self.home.parent.parent}"]
+        for container in run(["docker", "ps", "--all", "--quiet", *ours], timeout=60).stdout.split():
+            run(["docker", "rm", "--force", "--volumes", container], timeout=60)
         if self.release:
             harvest(self.home, self.release)
         disk.detach(self.home)

@@ -168,6 +168,18 @@ def test_a_name_is_taken_once(machine: lab.Machine) -> None:
     assert machine.ssh("true").returncode == 0
 
 
+def test_labs_of_two_cache_folders_leave_each_other_alone(
+    machine: lab.Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVISION_LAB_CACHE", str(tmp_path))
+    assert lifecycle.everything() == []
+    with pytest.raises(lab.LabError, match=f"there is a machine named {machine.name}, of the lab in "):
+        lab.up(machine.name)
+    assert lab.down(machine.name) is False
+    lab.Machine(machine.name, machine.release, machine.port, tmp_path / "machines" / machine.name).destroy()
+    assert machine.ssh("true").returncode == 0
+
+
 def test_memory_is_limited(machine_factory: MachineFactory) -> None:
     small = machine_factory(memory="256m")
     shape = "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}"
