@@ -1,4 +1,4 @@
-"""Job `env`: a Python environment that is exactly what its lock says, or an error that says what stands in the way.
+"""Job `env`: a Python environment that is exactly what its lock says, or an error that says why not.
 
 Spec: `path`, `lock` (requirements text with hashes), `python` (constraint), `uv` (path or null), `network`,
 and optionally `cache` (folder; default `.cache` beside the environment).
@@ -24,7 +24,18 @@ CHANGES = True
 MARKER = ".provisioned.json"
 
 # What a virtual environment holds at its top; anything else is somebody's folder, and is not ours to clear.
-_VENV_ENTRIES = {"bin", "lib", "lib64", "include", "share", "etc", "pyvenv.cfg", ".gitignore", ".lock", "CACHEDIR.TAG"}
+_VENV_ENTRIES = {
+    "bin",
+    "lib",
+    "lib64",
+    "include",
+    "share",
+    "etc",
+    "pyvenv.cfg",
+    ".gitignore",
+    ".lock",
+    "CACHEDIR.TAG",
+}
 
 
 def inspect(spec: Dict[str, Any]) -> Optional[str]:

@@ -49,7 +49,7 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def sha256_file(path: str, on_bytes: Callable[[int], None] = lambda count: None) -> str:
+def sha256_file(path: str, on_bytes: Callable[[int], None] = lambda _: None) -> str:
     """SHA-256 of a file, in hexadecimal; `on_bytes` hears the length of each block read."""
     digest = hashlib.sha256()
     with open(path, "rb") as source:

@@ -61,9 +61,9 @@ def run(
         for line in _lines(process.stdout.fileno()):
             if on_line is not None and on_line(line):
                 continue
-            line = without_login(line)
-            print(line, flush=True)
-            kept.append(line)
+            shown = without_login(line)
+            print(shown, flush=True)
+            kept.append(shown)
             del kept[:-_KEEP_LINES]
     return Done(process.returncode, kept)
 
@@ -107,9 +107,15 @@ def network_env(network: Mapping[str, object], base: Mapping[str, str]) -> Dict[
         if value:
             env.update({name: str(value) for name in names})
 
-    bundle = network.get("ca_bundle") or env.get("SSL_CERT_FILE") or next(filter(os.path.isfile, _SYSTEM_BUNDLES), None)
+    bundle = (
+        network.get("ca_bundle")
+        or env.get("SSL_CERT_FILE")
+        or next(filter(os.path.isfile, _SYSTEM_BUNDLES), None)
+    )
     if network.get("ca_bundle") and not os.path.isfile(str(bundle)):
-        raise TargetError(f"{bundle}: no such certificate bundle", "correct host_base_ca_certificates or remove it")
+        raise TargetError(
+            f"{bundle}: no such certificate bundle", "correct host_base_ca_certificates or remove it"
+        )
     if bundle:
         env.update({name: str(bundle) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")})
     put("http_proxy", "http_proxy", "HTTP_PROXY")

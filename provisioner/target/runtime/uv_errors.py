@@ -29,16 +29,20 @@ def explain(
             "free some disk space, then run again: what was downloaded is kept",
         )
     if "os error 30" in text:
-        return TargetError(f"{where}: the file system is mounted read-only", "remount it, or choose another folder")
+        return TargetError(
+            f"{where}: the file system is mounted read-only", "remount it, or choose another folder"
+        )
     if "os error 13" in text and "Permission denied" in text:
-        return TargetError(f"{where}: not allowed to write there", "run with sudo, or choose a folder of your own")
+        return TargetError(
+            f"{where}: not allowed to write there", "run with sudo, or choose a folder of your own"
+        )
     if re.search(r"python-build-standalone|No interpreter found|Python downloads are", text):
         there = ", ".join((pythons or pythons_here)(env)) or "none"
         return TargetError(
-            f"no Python that fits {spec['python']}: here is {there}, and uv's own interpreter could not be had"
+            f"no Python that fits {spec['python']}: here is {there}, and uv's own could not be had"
             f" ({_last_cause(text)})",
-            f"install a Python {spec['python']} from the distribution, or give uv a mirror of its interpreters"
-            " (UV_PYTHON_INSTALL_MIRROR)",
+            f"install a Python {spec['python']} from the distribution, or name a mirror of uv's interpreters"
+            " in UV_PYTHON_INSTALL_MIRROR",
         )
     package = _first(r"Hash mismatch for `([^`]+)`", text)
     if package:
@@ -53,9 +57,11 @@ def explain(
             "add your network's certificate authority with host_base_ca_certificates",
         )
     unreachable = _first(r"Failed to (?:fetch:?|download) `?(\S+?)`?(?:\s|$)", text)
-    if re.search(r"client error|error sending request|timed out|Connection refused|dns error|HTTP status", text):
+    if re.search(
+        r"client error|error sending request|timed out|Connection refused|dns error|HTTP status", text
+    ):
         return TargetError(
-            f"the package index cannot be reached: {without_login(unreachable or index)} ({_last_cause(text)})",
+            f"package index not reachable: {without_login(unreachable or index)} ({_last_cause(text)})",
             "check the network and proxies, or name a mirror with host_base_pypi_index",
         )
     missing = _first(r"there is no version of (\S+)", text) or _first(r"Because (\S+) was not found", text)
@@ -63,7 +69,8 @@ def explain(
     if missing or unusable:
         what = f"has no {missing}" if missing else f"has no wheel of {unusable} for this machine"
         return TargetError(
-            f"{index} {what}", "name a mirror that has it with host_base_pypi_index, or a folder with find_links"
+            f"{index} {what}",
+            "name a mirror that has it with host_base_pypi_index, or a folder with find_links",
         )
     return TargetError(f"uv failed on {where}: {_last_cause(text)}", "the whole story is in the job's log")
 

