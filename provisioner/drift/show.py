@@ -9,16 +9,16 @@ from typing import Any
 
 LENGTH = 60
 HIDDEN = "(not shown)"
-# Secrets are left out of receipts at the source; this is for what was named otherwise than it should have been.
+# Secrets are left out of receipts at the source; this is for what got there under another name.
 SECRET = re.compile(
-    r"(^|_)(tokens?|secrets?|password|passwd|passphrase|credentials?|(api|private)_?key)($|_)", re.I
+    r"(^|_)(tokens?|secrets?|password|passwd|passphrase|credentials?|(api|private)_?key)($|_)", re.IGNORECASE
 )
 # The user and password of a URL: a proxy's or a mirror's.
 USERINFO = re.compile(r"(?<=://)[^/@\s\"']+@")
 
 
 def shown(key: str, value: Any) -> str:
-    """A value in at most 60 characters: text as it is, the rest as JSON. What a secret's name is on is hidden."""
+    """A value in at most 60 characters: text as it is, the rest as JSON. A secret's name hides it."""
     hidden = _hidden(key, value)
     text = hidden if isinstance(hidden, str) else json.dumps(hidden, ensure_ascii=False, default=str)
     text = USERINFO.sub("***@", text)
@@ -32,7 +32,8 @@ def shown_digest(digest: str) -> str:
 
 
 def _hidden(key: str, value: Any) -> Any:
-    if SECRET.search(key) and value not in (None, ""):
+    # Numbers are shown: a count of tokens is no token.
+    if SECRET.search(key) and value and not isinstance(value, (bool, int, float)):
         return HIDDEN
     if isinstance(value, Mapping):
         return {str(name): _hidden(str(name), entry) for name, entry in value.items()}

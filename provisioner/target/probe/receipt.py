@@ -15,7 +15,7 @@ from .observe import KINDS, Observer
 
 ROLE = re.compile(r"[a-z][a-z0-9_]*\Z")
 # What two runs of the same role on the same box may differ in without anything having changed.
-VOLATILE = ("written_at", "run")
+VOLATILE = ("written_at", "run", "request")
 
 
 def main(request: Dict[str, Any]) -> Dict[str, Any]:
@@ -106,7 +106,7 @@ def done(place: Place, resources: List[Dict[str, Any]], request: Dict[str, Any])
             "role %s ran, but %s" % (place.role, "; ".join(failed)),
             "run again; if it stays, the role does not do what its receipt says",
         )
-    result = request.get("result")
+    result, asked = request.get("result"), request.get("request")
     receipt = {
         "schema": 1,
         "role": place.role,
@@ -114,6 +114,7 @@ def done(place: Place, resources: List[Dict[str, Any]], request: Dict[str, Any])
         "inputs": request.get("inputs") or {},
         "resources": written,
         "result": result if isinstance(result, dict) else None,
+        "request": asked if isinstance(asked, dict) else None,
         "written_at": now(),
         "tool": str(request.get("tool") or ""),
         "run": str(request.get("run") or ""),
@@ -124,17 +125,18 @@ def done(place: Place, resources: List[Dict[str, Any]], request: Dict[str, Any])
     old, _ = receipts.load(Box(), place.receipt)
     changed = stable(old) != stable(receipt)
     if not check:
-        if changed:
+        # What was asked for is remembered as it was asked last, though nothing on the box differs by it.
+        if changed or old is None or old.get("request") != receipt["request"]:
             write(place.receipt, receipt)
         remove(place.pending)
-    return {"changed": changed, "receipt": receipt if changed else old}
+    return {"changed": changed, "receipt": receipt}
 
 
 def noted_in(path: str) -> Dict[str, Dict[str, Any]]:
     """The resources in a receipt or pending file whose prior is known, by `same`.
 
-    Callers let a receipt's priors win over those of a run that came after it: the first look is the true one. A
-    resource that has moved since is another resource, with a prior of its own.
+    Callers let a receipt's priors win over those of a run that came after it: the first look is the true one.
+    A resource that has moved since is another resource, with a prior of its own.
     """
     found = {}
     for known in resources_of(path):
@@ -144,7 +146,7 @@ def noted_in(path: str) -> Dict[str, Dict[str, Any]]:
 
 
 def resources_of(path: str) -> List[Any]:
-    """The resources in a receipt or pending file; none when it is not there, or broken and to be rewritten."""
+    """The resources in a receipt or pending file; none when it is not there, or broken: it is rewritten."""
     try:
         body = json.loads(Box().read(path).decode("utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):

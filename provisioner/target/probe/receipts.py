@@ -95,8 +95,9 @@ def flaw(body: Any) -> Optional[str]:
     for key, kind in SHAPE:
         if not isinstance(body.get(key), kind):
             return "its %s is not a %s" % (key, kind.__name__)
-    if not isinstance(body.get("result"), (dict, type(None))):
-        return "its result is not a dict"
+    for key in ("result", "request"):
+        if not isinstance(body.get(key), (dict, type(None))):
+            return "its %s is not a dict" % key
     seen = set()
     for index, known in enumerate(body["resources"]):
         if not isinstance(known, dict) or not isinstance(known.get("id"), str):
