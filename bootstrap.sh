@@ -81,7 +81,7 @@ make_environment() { # KIND
   local uv start=$SECONDS
   share_settings
   find_python
-  say "preparing the tool's own environment in $venv (once; 20 to 90 s, about 60 MB)"
+  say "preparing the tool's own environment in $venv (once; about 60 MB, seconds on a fast line)"
   uv=$(python3 -I "$root/provisioner/target/get_uv.py" "$state" --requirement "$root/requirements/uv.txt") || exit 1
   # The half-made one must not be taken for whole, so the stamp goes first and comes last.
   rm -f -- "$stamp"

@@ -92,7 +92,7 @@ def test_the_first_call_says_what_it_does(checkout: Checkout) -> None:
     lines = checkout.run("up").stderr.splitlines()
     venv = checkout.root / ".venv"
     assert [line.split(" after ")[0] for line in lines] == [
-        f"bootstrap: preparing the tool's own environment in {venv} (once; 20 to 90 s, about 60 MB)",
+        f"bootstrap: preparing the tool's own environment in {venv} (once; about 60 MB, seconds on a fast line)",
         "bootstrap: installing the locked packages (tool)",
         "bootstrap: ready",
     ]
