@@ -110,9 +110,12 @@ def _modules(entry: str) -> str:
     return json.dumps(modules(entry))
 
 
+def _root() -> Traversable:
+    return files("provisioner.target")
+
+
 def _folder(package: str) -> Traversable:
-    root = files("provisioner.target")
-    return root.joinpath(*package.split(".")) if package else root
+    return _root().joinpath(*package.split(".")) if package else _root()
 
 
 @cache

@@ -28,30 +28,31 @@ def _case(pattern: str, error: type[ProvisionError], message: str, hint: str) ->
 
 
 _NEW_KEY = (
-    "if the box was installed anew: ssh-keygen -R '{known}', then connect once with ssh;"
+    "if the box was installed anew: ssh-keygen -f '{file}' -R '{known}', then connect once with ssh;"
     " if not, find out who answers there"
 )
 
 # The first that matches counts: a refusal that names its reason stands before the general one.
 _CASES = (
     _case(
-        r"(?:^terminating, .*|Bad configuration option.*|Bad owner or permissions on .*"
+        r"(?:^.*Bad configuration option.*|^terminating, .*|Bad owner or permissions on .*"
         r"|Can't open user config file .*)",
         UsageError,
         "{name}: ssh does not accept its configuration: {said}",
         "mend that file; `ssh -G {address}` shows when it is right",
     ),
     _case(
-        r"REMOTE HOST IDENTIFICATION HAS CHANGED[\s\S]*?Offending .* in (?P<where>\S+:\d+)",
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED[\s\S]*?Offending .* in (?P<file>.+):(?P<line>\d+)\s"
+        r"[\s\S]*?ost key for (?P<known>\S+) has changed",
         HostKeyChanged,
-        "{name}: shows another host key than the one on record ({where})",
+        "{name}: shows another host key than the one on record ({file}:{line})",
         _NEW_KEY,
     ),
     _case(
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
         HostKeyChanged,
         "{name}: shows another host key than the one on record",
-        _NEW_KEY,
+        "find out who answers there; `{login}` says which file has the old key",
     ),
     _case(
         r"Host key verification failed|host key is known for .* and you have requested strict checking",
@@ -129,7 +130,7 @@ _LOST = re.compile(
 
 def diagnose(target: Target, finished: Finished, *, arrived: bool) -> ProvisionError | None:
     """Why ssh failed; None when ssh did its part. `arrived`: our code had already answered."""
-    stderr = finished.stderr.decode("utf-8", "replace")
+    stderr = finished.stderr.decode("utf-8", "replace").replace("\r\n", "\n")
     names = _names(target)
     if arrived:
         if finished.code == SSH_FAILED or _LOST.search(stderr):
@@ -168,5 +169,4 @@ def _names(target: Target) -> dict[str, str]:
             f"{target.user}@{address}" if target.user else address,
         ]
     )
-    known = f"[{address}]:{target.port}" if target.port and target.port != 22 else address
-    return {"name": target.name, "address": address, "login": login, "known": known}
+    return {"name": target.name, "address": address, "login": login}

@@ -163,6 +163,7 @@ class _Conversation:
 
 class _RealChild:
     def __init__(self, argv: Sequence[str], stdin: bytes) -> None:
+        self._finished: Finished | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             argv,
@@ -180,26 +181,29 @@ class _RealChild:
             pass
         except BaseException:
             _end(self._process)
+            self._errors.close()
             raise
 
     def lines(self) -> Iterator[bytes]:
         assert self._process.stdout
-        yield from self._process.stdout
+        while self._finished is None:
+            line = self._process.stdout.readline()
+            if not line:
+                return
+            yield line
 
     def close(self, timeout: float) -> Finished:
         assert self._process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            code = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
+        if self._finished is None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
             _end(self._process)
-            code = self._process.wait()
-        if self._errors.closed:
-            return Finished(code, b"", b"")
-        self._errors.seek(0)
-        said = self._errors.read()
-        return Finished(code, b"", said)
+            with self._errors:
+                self._errors.seek(0)
+                self._finished = Finished(self._process.wait(), b"", self._errors.read())
+        return self._finished
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -163,10 +163,10 @@ class PipedTransport:
         """The value in what a finished process wrote; else the error, which names the host."""
         arrived = self.arrived(finished.stdout)
         try:
-            text = bundle.frame(finished.stdout)
+            answer = bundle.decode(bundle.frame(finished.stdout))
         except ProbeFailed as error:
             raise self.failure(entry, finished, error, arrived=arrived) from error
-        value = self.unwrap(entry, bundle.decode(text))
+        value = self.unwrap(entry, answer)
         if self.standing and not self.standing.python and entry != "probe":
             raise ProbeFailed(
                 self.named("there is no Python 3.8 or later"), hint="install python3 there first"
