@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.unit.habits.tree import project_files
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -82,15 +84,8 @@ def lint_commands() -> list[Command]:
 
 
 def shell_scripts() -> list[Path]:
-    """Tracked or new shell scripts: by suffix, and the CI entry that has none."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.sh", ".ci/run"],
-        cwd=ROOT, check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    names = [name for name in listed.stdout.split("\0") if name]
-    return (
-        [ROOT / name for name in names] if names else sorted([*ROOT.glob("*.sh"), *ROOT.glob("scripts/*.sh")])
-    )
+    """By suffix, and the CI entry, which has none."""
+    return [path for path in project_files() if path.suffix == ".sh" or path == ROOT / ".ci/run"]
 
 
 def unit_commands() -> list[Command]:

@@ -90,9 +90,9 @@ def test_the_first_call_prepares_and_the_second_does_not(checkout: Checkout) -> 
 
 def test_the_first_call_says_what_it_does(checkout: Checkout) -> None:
     lines = checkout.run("up").stderr.splitlines()
-    venv = checkout.root / ".venv"
+    cost = "(once; about 60 MB, seconds on a fast line)"
     assert [line.split(" after ")[0] for line in lines] == [
-        f"bootstrap: preparing the tool's own environment in {venv} (once; about 60 MB, seconds on a fast line)",
+        f"bootstrap: preparing the tool's own environment in {checkout.root}/.venv {cost}",
         "bootstrap: installing the locked packages (tool)",
         "bootstrap: ready",
     ]
