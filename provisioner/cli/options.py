@@ -22,7 +22,9 @@ _WHERE = (
     click.option(
         "--host", "hosts", multiple=True, metavar="HOST", help="Alias or user@address:port; may be repeated."
     ),
-    click.option("-i", "--inventory", metavar="PATH", help="An Ansible inventory."),
+    click.option(
+        "-i", "--inventory", "inventories", multiple=True, metavar="PATH", help="An Ansible inventory."
+    ),
     click.option("--limit", metavar="PATTERN", help="Only these hosts of the inventory."),
     click.option("--ssh-config", type=click.Path(path_type=Path), help="An OpenSSH configuration to use."),
     click.option("--accept-new-host-keys", is_flag=True, help="Trust a host's key when it is seen first."),
@@ -53,7 +55,7 @@ class Where:
     """Which machines, and how to reach them."""
 
     hosts: tuple[str, ...]
-    inventory: str | None
+    inventories: tuple[str, ...]
     limit: str | None
     access: Access
 
@@ -74,17 +76,17 @@ def what(command: Command) -> Command:
 
 def where_from(options: dict[str, Any]) -> Where:
     """Take this group's options out of `options`."""
-    hosts, inventory, limit = (options.pop(name) for name in ("hosts", "inventory", "limit"))
-    if hosts and inventory:
+    hosts, inventories, limit = (options.pop(name) for name in ("hosts", "inventories", "limit"))
+    if hosts and inventories:
         raise UsageError(
             "--host and -i together", hint="say one of them; --limit picks hosts of an inventory"
         )
-    if limit and not inventory:
+    if limit and not inventories:
         raise UsageError("--limit without -i", hint="--limit picks hosts of an inventory; name it with -i")
     password_file: Path | None = options.pop("become_password_file")
     return Where(
         hosts=hosts,
-        inventory=inventory,
+        inventories=inventories,
         limit=limit,
         access=Access(
             ssh_config=_existing(options.pop("ssh_config"), "--ssh-config"),
@@ -161,10 +163,10 @@ def transports(where: Where) -> list[Transport]:
     from provisioner.hosts.connect import connect
     from provisioner.hosts.target import parse_host, this_machine
 
-    if where.inventory:
+    if where.inventories:
         from provisioner.hosts.inventory import read_inventory
 
-        targets = read_inventory(where.inventory, where.limit)
+        targets = list(read_inventory(where.inventories, where.limit))
     else:
         targets = [parse_host(host) for host in where.hosts] or [this_machine(socket.gethostname())]
     return [connect(target, where.access) for target in targets]

@@ -46,7 +46,7 @@ def _with_assertions(host: Surveyed) -> HostResult:
 
 
 def _assertions(host: Surveyed) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each role that has been put here, with each of its assertions, as its own receipt's inputs render them."""
+    """The assertions of each role that has been put here, as its own receipt's inputs render them."""
     assert host.result.facts is not None
     for role in host.plan.roles:
         receipt = host.result.facts.receipt(role, host.plan.scope)
