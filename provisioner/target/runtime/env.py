@@ -162,21 +162,16 @@ class _Builder:
     def mend(self, marker: Dict[str, Any]) -> bool:
         """Puts back the broken packages alone; False when the damage is not to packages alone."""
         broken = _broken(self._path, marker)
-        if not broken:
-            return True
         owners = _owners(self._path)
-        packages = sorted({owners.get(name, "") for name in broken})
+        packages = sorted({_owner(name, owners) for name in broken})
         if "" in packages or not os.path.exists(self._python):
             return False
         self._drop_marker()
         for name in broken:
-            _remove(os.path.join(self._path, name))
+            _remove(os.path.join(_site_packages(self._path)[0], os.path.basename(name)))
         self._context.say(f"putting back {', '.join(packages)}")
-        # The entry of a package is gone with its record, so uv sees it as missing; no reinstall flag needed
-        # for those, and the flag catches the ones of which only a part was broken.
         self._sync(*[option for package in packages for option in ("--reinstall-package", package)])
-        then, now = marker["entries"], _fingerprint(self._path)
-        if then.keys() != now.keys():
+        if _fingerprint(self._path).keys() != marker["entries"].keys():
             return False
         self._finish()
         return True
@@ -241,15 +236,22 @@ def _python_version(path: str) -> Optional[str]:
 def _owners(path: str) -> Dict[str, str]:
     """Which package each top entry below site-packages belongs to, by the packages' own records."""
     owners: Dict[str, str] = {}
-    for folder in _site_packages(path):
-        for item in metadata.distributions(path=[folder]):
-            for line in (item.read_text("RECORD") or "").splitlines():
-                top = line.lstrip('"').split("/")[0].split(",")[0]
-                if top and top not in ("..", "__pycache__"):
-                    name = os.path.join(os.path.relpath(folder, path), top)
-                    # Shared by two packages (a namespace): putting one back would not do.
-                    owners[name] = "" if owners.get(name, _name(item)) != _name(item) else _name(item)
+    for item in metadata.distributions(path=_site_packages(path)):
+        for line in (item.read_text("RECORD") or "").splitlines():
+            top = line.lstrip('"').split("/")[0].split(",")[0]
+            # Shared by two packages (a namespace): putting one back would not do.
+            owners[top] = "" if owners.get(top, _name(item)) != _name(item) else _name(item)
     return owners
+
+
+def _owner(entry: str, owners: Dict[str, str]) -> str:
+    """The package of an entry of the fingerprint; "" when it is no package's, or not one's alone."""
+    folder, _, top = entry.rpartition("/")
+    if os.path.basename(folder) != "site-packages":
+        return ""
+    if top.endswith(".dist-info") and top not in owners:
+        return re.sub(r"[-_.]+", "-", top.split("-")[0]).lower()
+    return owners.get(top, "")
 
 
 def _remove(path: str) -> None:

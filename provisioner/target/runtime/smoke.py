@@ -1,7 +1,7 @@
 """Job `smoke`: loads the model in the environment that will serve it, generates, and judges what came.
 
 Spec: `runtime` (llama, transformers), `model` (path), `prompt`, `tokens`, `min_distinct`, `auto_class`,
-`dtype`, and optionally `scratch` (a writable folder) and `threads`.
+`dtype`, and optionally `scratch` (a writable folder; default `.scratch` beside the model) and `threads`.
 """
 
 from __future__ import annotations

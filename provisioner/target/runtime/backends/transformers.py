@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any, Dict, List, Optional
 
 from ...errors import TargetError
+from ..files import existing_parent
 from ..smoke import Generated, gguf_in, usable_cores
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "gguf")
@@ -115,8 +116,9 @@ def _tokenizer(spec: Dict[str, Any], folder: str, extra: Dict[str, Any], context
 
 def _kept_tokenizer(spec: Dict[str, Any], folder: str, extra: Dict[str, Any]) -> Optional[str]:
     """Where the converted one is kept: it fits one file as it is now, made by this transformers."""
-    place = spec.get("scratch")
-    if not place:
+    # Beside the model's folder, not in it: what is in it is known by its manifest.
+    place = spec.get("scratch") or os.path.join(os.path.dirname(folder), ".scratch")
+    if not os.access(existing_parent(place), os.W_OK):
         return None
     os.makedirs(place, exist_ok=True)
     stat = os.stat(os.path.join(folder, extra["gguf_file"]))
