@@ -62,22 +62,20 @@ def test_check_on_a_bare_machine_changes_nothing(
 
 def fingerprint(machine: Machine) -> str:
     """Every file outside the kernel's own trees, with size and time, but for what a login itself writes."""
-    skip = [
-        "-path",
-        "/proc",
+    skip = [word for path in ("/proc", "/sys", "/run", "/var/log", "/tmp") for word in ("-path", path, "-o")]
+    find = [
+        "find",
+        "/",
+        "-xdev",
+        "(",
+        *skip[:-1],
+        ")",
+        "-prune",
         "-o",
-        "-path",
-        "/sys",
-        "-o",
-        "-path",
-        "/run",
-        "-o",
-        "-path",
-        "/var/log",
-        "-o",
-        "-path",
-        "/tmp",
+        "-type",
+        "f",
+        "-printf",
+        "%p %s %T@\n",
     ]
-    find = ["find", "/", "-xdev", "(", *skip, ")", "-prune", "-o", "-type", "f", "-printf", "%p %s %T@\n"]
     listing = machine.run(*find).stdout
     return "\n".join(sorted(listing.splitlines()))

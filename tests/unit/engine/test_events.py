@@ -1,0 +1,46 @@
+"""ansible-runner's dictionaries become events; nothing is read from printed text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provisioner.engine.events import Event, Kind, translate
+
+
+def raw(event: str, **data: Any) -> dict[str, Any]:
+    """One of ansible-runner's dictionaries."""
+    return {"event": event, "event_data": {"host": "box", "role": "python_env", "task": "Build", **data}}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "message"),
+    [
+        (raw("runner_on_start"), Kind.STARTED, ""),
+        (raw("runner_on_ok", res={"changed": False}), Kind.OK, ""),
+        (raw("runner_on_ok", res={"changed": True}), Kind.CHANGED, ""),
+        (raw("runner_on_skipped", res={}), Kind.SKIPPED, ""),
+        (raw("runner_on_failed", res={"msg": "no space\nmore"}), Kind.FAILED, "no space"),
+        (raw("runner_on_failed", res={"stderr": "first\nlast words\n"}), Kind.FAILED, "last words"),
+        (raw("runner_on_failed", res={}), Kind.FAILED, "failed without saying why"),
+        (raw("runner_on_unreachable", res={"msg": "gone"}), Kind.UNREACHABLE, "gone"),
+    ],
+)
+def test_an_event_is_translated(given: dict[str, Any], kind: Kind, message: str) -> None:
+    event = translate(given)
+    assert event is not None
+    assert (event.kind, event.host, event.role, event.task, event.message) == (
+        kind, "box", "python_env", "Build", message,
+    )  # fmt: skip
+
+
+def test_a_roles_result_is_carried() -> None:
+    event = translate(raw("runner_on_ok", res={"changed": True, "result": {"tokens": 50}}))
+    assert isinstance(event, Event)
+    assert event.data == {"result": {"tokens": 50}}
+
+
+@pytest.mark.parametrize("name", ["playbook_on_start", "playbook_on_stats", "verbose", ""])
+def test_what_says_nothing_of_a_host_is_left_out(name: str) -> None:
+    assert translate({"event": name, "event_data": {}}) is None

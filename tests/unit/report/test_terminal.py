@@ -1,0 +1,140 @@
+"""What a person reads, compared whole."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from provisioner.compat import Plan, Settings, WhyNot, make_plan
+from provisioner.drift import DriftItem, RoleDrift
+from provisioner.engine.events import Event, Kind
+from provisioner.report.page import write_page
+from provisioner.report.result import HostResult, RunResult, Status
+from provisioner.report.terminal import Terminal
+from tests.unit.compat.test_plan import facts
+
+SMOKE = {
+    "text": "a model\nanswers",
+    "tokens": 50,
+    "tokens_per_second": 61.6,
+    "load_seconds": 0.82,
+    "device": "cpu",
+}
+
+
+def host(**changes: object) -> HostResult:
+    """A box with two drifted roles."""
+    box = facts()
+    plan = make_plan(box, Settings())
+    assert isinstance(plan, Plan)
+    items = (DriftItem("host_base.network", "/opt/provisioner/network.json is gone", "present", "absent"),)
+    drift = (RoleDrift("host_base", "drifted", items), RoleDrift("python_env", "clean"))
+    return replace(HostResult("box", Status.DRIFTED, facts=box, plan=plan, drift=drift), **changes)  # type: ignore[arg-type]
+
+
+def said(*calls: object) -> str:
+    """What a Terminal writes to a plain stream."""
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    for name, *arguments in calls:  # type: ignore[misc]
+        getattr(terminal, name)(*arguments)
+    return stream.getvalue()
+
+
+def test_found_and_changes() -> None:
+    assert said(("found", host()), ("changes", host())) == (
+        "box  Debian GNU/Linux 12 · 8 cores · 33 GB of memory · no NVIDIA GPU\n"
+        "  gemma3-270m: Gemma 3 270M (base), 4-bit, through llama.cpp; answers on any CPU\n"
+        "  no NVIDIA GPU found: the CPU route, with gemma3-270m\n"
+        "  will run host_base: /opt/provisioner/network.json is gone\n"
+    )
+
+
+def test_endings() -> None:
+    why = WhyNot(("autoglm-phone-9b", "24 GB of VRAM", "no NVIDIA GPU found"), "take another profile")
+    assert said(
+        ("ended", host(status=Status.DONE, changed=3, seconds=42.4, smoke=SMOKE)),
+        ("ended", host(status=Status.CONVERGED, drift=())),
+        ("ended", host(status=Status.WOULD_CHANGE)),
+        ("ended", host()),
+        ("ended", host(status=Status.IMPOSSIBLE, plan=None, why_not=why)),
+        ("ended", host(status=Status.FAILED, error="no space left", hint="free some", role="model_weights")),
+    ) == (
+        "box  done in 42 s, 3 changes\n"
+        "  “你好,Open-AutoGLM!” → “a model answers”\n"
+        "  50 tokens at 62 tokens/s on the CPU, loaded in 0.8 s\n"
+        "box  nothing to do: everything is as its receipts say\n"
+        "box  would change host_base; nothing was touched\n"
+        "box  1 thing differs from the receipts\n"
+        "  next: provision up mends it\n"
+        "box  impossible: autoglm-phone-9b → 24 GB of VRAM → no NVIDIA GPU found\n"
+        "  next: take another profile\n"
+        "box  model_weights: no space left\n"
+        "  next: free some\n"
+    )
+
+
+def test_progress_has_bytes_rate_and_time_left() -> None:
+    data = {
+        "job": "weights",
+        "phase": "downloading",
+        "done_bytes": 120e6,
+        "total_bytes": 238e6,
+        "rate": 23.4e6,
+        "eta_s": 5.04,
+    }
+    assert said(("event", Event(Kind.PROGRESS, "box", data=data))) == (
+        "box    weights: downloading, 120 MB of 238 MB (50 %), 23 MB/s, 5.0 s left\n"
+    )
+
+
+def test_without_a_terminal_progress_is_said_now_and_then() -> None:
+    event = Event(Kind.PROGRESS, "box", data={"job": "env", "phase": "installing"})
+    assert said(("event", event), ("event", event)) == "box    env: installing\n"
+
+
+def test_a_role_is_named_once() -> None:
+    start = Event(Kind.STARTED, "box", "python_env", "Build")
+    failed = Event(Kind.FAILED, "box", "python_env", "Build", "no space")
+    assert said(("event", start), ("event", start), ("event", failed)) == (
+        "box  python_env\nbox  failed: no space\n"
+    )
+
+
+def test_the_worst_host_decides() -> None:
+    run = RunResult(
+        "up", [host(status=Status.DONE), host(status=Status.IMPOSSIBLE), host(status=Status.FAILED)]
+    )
+    assert int(run.exit_code) == 1
+    assert int(RunResult("up", run.hosts[:2]).exit_code) == 4
+
+
+def test_json_holds_no_secret_and_is_whole() -> None:
+    document = RunResult("verify", [host(smoke=SMOKE)]).to_json()
+    assert json.loads(json.dumps(document)) == document
+    assert (document["schema"], document["exit_code"], document["hosts"][0]["status"]) == (1, 5, "drifted")
+    assert document["hosts"][0]["drift"][0] == {
+        "role": "host_base",
+        "status": "drifted",
+        "items": [
+            {
+                "id": "host_base.network",
+                "what": "/opt/provisioner/network.json is gone",
+                "expected": "present",
+                "observed": "absent",
+            }
+        ],
+    }
+
+
+def test_the_page_says_the_same_and_escapes(tmp_path: Path) -> None:
+    smoke = SMOKE | {"text": "<script>alert(1)</script>"}
+    result = RunResult("up", [host(status=Status.DONE, smoke=smoke)], run="r1", folder="/x")
+    write_page(result, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>" not in page
+    assert "/opt/provisioner/network.json is gone" in page
+    assert "http" not in page.replace("https://ai.google.dev/gemma/terms", "")
