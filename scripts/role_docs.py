@@ -7,6 +7,7 @@ marker is written by hand and kept; a README that does not exist yet begins with
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ def _text(description: str | Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(str(text).split())
+    return re.sub(r"\bC\((.*?)\)", r"`\1`", " ".join(str(text).split()))
 
 
 def _cell(text: str) -> str:
