@@ -51,7 +51,7 @@ find_python() {
       say "python3 is missing: installing it with apt-get"
       # A third party's broken index is no reason to stop: the install says what it lacks.
       apt-get -qq update >&2 || say "apt-get update complained; trying all the same"
-      DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3 >&2 ||
+      DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3 >/dev/null ||
         die "python3 could not be installed" "see what apt-get said above"
     else
       die "python3 is missing" "run: sudo apt-get install python3"

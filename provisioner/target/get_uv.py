@@ -311,7 +311,7 @@ def _telling_line(text: str) -> str:
 
 def _shortened(line: str) -> str:
     cause = re.search(r"after connection broken by '(.*)': ", line)
-    line = cause.group(1) if cause else line
+    line = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>: ", "", cause.group(1) if cause else line)
     return line if len(line) <= 200 else line[:197] + "..."
 
 

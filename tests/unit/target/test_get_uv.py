@@ -230,7 +230,7 @@ def nothing(box: Box) -> None:
          "cannot get uv with pip: ERROR: THESE PACKAGES DO NOT MATCH: do not match the hashes",
          "the mirror serves other files than were locked: ask its keeper"),
         (nothing, {"PIP": "WARNING: Retrying (Retry(total=0)) after connection broken by "
-                          "'NewConnectionError('[Errno 111] Connection refused')': /simple/uv/"},
+                          "'NewConnectionError('<a.b.C object at 0x7f0d>: [Errno 111] Connection refused')': /"},
          "cannot get uv with pip: NewConnectionError('[Errno 111] Connection refused')",
          "check the network, https_proxy and PIP_INDEX_URL"),
         (nothing, {"PIP": "looking"},
