@@ -90,7 +90,7 @@ def flaw(body: Any) -> Optional[str]:
     """What is wrong with the shape of a receipt; None when nothing is."""
     if not isinstance(body, dict):
         return "it is not a JSON object"
-    if body.get("schema") != 1 or isinstance(body["schema"], bool):
+    if body.get("schema") != 1 or type(body["schema"]) is not int:
         return "its schema is %s, not 1" % shorten(body.get("schema"))
     for key, kind in SHAPE:
         if not isinstance(body.get(key), kind):
