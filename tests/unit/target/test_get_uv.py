@@ -229,8 +229,8 @@ def nothing(box: Box) -> None:
         (nothing, {"PIP": "ERROR: THESE PACKAGES DO NOT MATCH: do not match the hashes"},
          "cannot get uv with pip: ERROR: THESE PACKAGES DO NOT MATCH: do not match the hashes",
          "the mirror serves other files than were locked: ask its keeper"),
-        (nothing, {"PIP": "WARNING: Retrying (Retry(total=0)) after connection broken by "
-                          "'NewConnectionError('<a.b.C object at 0x7f0d>: [Errno 111] Connection refused')': /"},
+        (nothing, {"PIP": "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnec"
+                          "tionError('<a.b.C object at 0x7f0d>: [Errno 111] Connection refused')': /"},
          "cannot get uv with pip: NewConnectionError('[Errno 111] Connection refused')",
          "check the network, https_proxy and PIP_INDEX_URL"),
         (nothing, {"PIP": "looking"},
