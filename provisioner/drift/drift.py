@@ -138,12 +138,12 @@ def _resources(receipt: Receipt, body: Body) -> Iterator[_Finding]:
         name, value = known["id"], known["value"]
         thing = str(known.get("path") or known.get("name") or known.get("kind"))
         now = receipt.observed.get(name, {"state": "unknown", "why": "the probe did not look"})
-        if now == value:
-            continue
-        if now.get("state") not in {"present", "absent"}:
+        if now.get("state") not in {"present", "absent"}:  # also when it was unknown before
             why = str(now.get("why", "no reason given"))
             what = f"{thing} could not be read: {why}"
             yield _Finding(DriftItem(name, what, "as the receipt says", why), certain=False)
+        elif now == value:
+            continue
         elif now["state"] == "absent":
             yield _Finding(DriftItem(name, f"{thing} is gone", "present", "absent"))
         elif value.get("state") != "present":
