@@ -112,7 +112,8 @@ def _broken(path: str, marker: Dict[str, Any]) -> List[str]:
 def _require_clearable(path: str) -> None:
     if os.path.islink(path) or (os.path.exists(path) and not os.path.isdir(path)):
         raise TargetError(f"{path} is no folder", "move it away, or choose another folder for environments")
-    foreign = sorted(set(os.listdir(path)) - _VENV_ENTRIES) if os.path.isdir(path) else []
+    there = os.listdir(path) if os.path.isdir(path) else []
+    foreign = sorted(name for name in there if name not in _VENV_ENTRIES and not name.startswith(MARKER))
     if foreign:
         raise TargetError(
             f"{path} holds {foreign[0]}, which is no part of an environment made here",

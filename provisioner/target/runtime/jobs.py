@@ -259,9 +259,9 @@ class _Job:
 
 
 def _text_to(descriptor: int) -> Any:
-    """A text stream that writes each line at once."""
+    """A text stream that writes each line at once: a killed job must not take its last words along."""
     raw = io.FileIO(descriptor, "w", closefd=False)
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="replace", write_through=True)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="replace", line_buffering=True)
 
 
 def _keep_only(lock: int) -> int:

@@ -256,7 +256,7 @@ def _caches() -> List[str]:
 
 def _meter(progress: Any, before: int) -> Any:
     """A progress bar that draws nothing and tells our own how far a file has come."""
-    import tqdm  # type: ignore[import-untyped]
+    import tqdm
 
     class Meter(tqdm.tqdm):  # type: ignore[misc]
         """Bytes of one file."""
