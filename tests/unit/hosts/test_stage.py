@@ -61,7 +61,7 @@ def run(
 
 
 def isolated() -> str:
-    """The stage without its additions to PATH and without absolute interpreters: this machine does not show."""
+    """The stage less its additions to PATH and absolute interpreters, so this machine does not show."""
     kept = [line for line in stage().split("; ") if not line.startswith("PATH=")]
     return "; ".join(kept).replace("/usr/bin/python3 ", "").replace("/usr/libexec/platform-python", "")
 
@@ -169,7 +169,7 @@ TTY = "echo 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1"
 RS_NEEDS = "echo 'sudo: interactive authentication is required' >&2; exit 1"
 RS_WRONG = """[ "$word" = "right" ] || { echo 'sudo: Authentication failed, try again.' >&2; exit 1; }"""
 
-# what `sudo -n` does, what `sudo -S` does, whether it asks again, privilege, password, the stage's words, done
+# What `sudo -n` does, what `sudo -S` does, whether it asks again; privilege, password; the stage's words, done.
 SUDO = {
     "free": ("ask=no", RIGHT, "no", "auto", None, "yes yes yes", True),
     "free, and a password nobody wants": ("ask=no", RIGHT, "no", "require", "right", "yes yes yes", True),
