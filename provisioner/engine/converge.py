@@ -73,7 +73,13 @@ def give_python(
     for host in bare:
         name, outcome = host.result.name, outcomes[host.result.name]
         if outcome.error is not None:
-            failed = replace(host.result, status=Status.FAILED, error=outcome.error, role=outcome.role)
+            failed = replace(
+                host.result,
+                status=Status.FAILED,
+                error=outcome.error,
+                hint=outcome.hint,
+                role=outcome.role,
+            )
             again[name] = Surveyed(failed, host.transport)
     return [again.get(host.result.name, host) for host in hosts]
 
@@ -159,7 +165,9 @@ def _watch(name: str, answers: Iterator[dict[str, Any]], sink: Sink) -> None:
 def _ending(before: HostResult, after: HostResult, outcome: HostOutcome) -> HostResult:
     """The result of a host that was worked on: what differed before, and whether anything still does."""
     if outcome.error is not None:
-        return replace(before, status=Status.FAILED, error=outcome.error, hint=None, role=outcome.role)
+        return replace(
+            before, status=Status.FAILED, error=outcome.error, hint=outcome.hint, role=outcome.role
+        )
     if after.status is Status.CONVERGED:
         return replace(before, status=Status.DONE, facts=after.facts, plan=after.plan, smoke=after.smoke)
     if after.error is not None:

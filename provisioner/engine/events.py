@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+# Between what is wrong and the next step, in the message of a task that failed (ansible/target.py: sentence).
+DASH = " — "
+
 
 class Kind(StrEnum):
     """What an event says about its task."""
@@ -23,13 +26,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One event on one host. `at` is epoch seconds; `data` is progress or a role's result."""
+    """One event on one host. `at` is epoch seconds; `data` is progress or a role's result.
+
+    `message` is what went wrong in one line, `hint` the next step when the task named one.
+    """
 
     kind: Kind
     host: str
     role: str = ""
     task: str = ""
     message: str = ""
+    hint: str = ""
     at: float = field(default_factory=time.time)
     data: Mapping[str, Any] = field(default_factory=dict)
 
@@ -54,20 +61,25 @@ def translate(raw: Mapping[str, Any]) -> Event | None:
         kind = Kind.CHANGED
     if kind is Kind.FAILED and data.get("ignore_errors"):
         kind = Kind.OK
+    message, hint = _complaint(result) if kind in (Kind.FAILED, Kind.UNREACHABLE) else ("", "")
     return Event(
         kind=kind,
         host=str(data.get("host", "")),
         role=str(data.get("role", "")),
         task=str(data.get("task", "")),
-        message=_message(result) if kind in (Kind.FAILED, Kind.UNREACHABLE) else "",
+        message=message,
+        hint=hint,
         data={"result": result["result"]} if isinstance(result.get("result"), dict) else {},
     )
 
 
-def _message(result: Mapping[str, Any]) -> str:
-    """The line of a failed result that a person can act on."""
+def _complaint(result: Mapping[str, Any]) -> tuple[str, str]:
+    """What a failed result says that a person can act on: the error, and the next step after its dash."""
     for key in ("msg", "stderr", "module_stderr", "stdout"):
         text = str(result.get(key) or "").strip()
-        if text:
-            return text.splitlines()[0] if key == "msg" else text.splitlines()[-1]
-    return "failed without saying why"
+        if not text:
+            continue
+        # Our own messages may go on over several lines before the dash; of a foreign stream the end counts.
+        message, _, hint = (text if key == "msg" else text.splitlines()[-1]).partition(DASH)
+        return message.strip().splitlines()[0], hint.strip()
+    return "failed without saying why", ""

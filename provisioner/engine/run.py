@@ -39,6 +39,7 @@ class HostOutcome:
     error: str | None
     role: str = ""
     changed: int = 0
+    hint: str | None = None
 
 
 def run_roles(
@@ -66,7 +67,9 @@ def run_roles(
             event = Event(**{**vars(event), "host": names[event.host]})
             changed[event.host] += event.kind is Kind.CHANGED
             if event.kind in (Kind.FAILED, Kind.UNREACHABLE):
-                ended[event.host] = HostOutcome(event.host, event.message, event.role)
+                ended[event.host] = HostOutcome(
+                    event.host, event.message, event.role, changed[event.host], event.hint or None
+                )
             sink(event)
         return False  # nothing is kept in files: the journal has it
 

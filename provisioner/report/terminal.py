@@ -79,7 +79,8 @@ class Terminal:
             if event.kind is Kind.STARTED and event.task:
                 self._show(event.host, event.task)
             elif event.kind in (Kind.FAILED, Kind.UNREACHABLE):
-                self.line(f"{event.host}  {self._paint(_RED, event.kind)}: {event.message}")
+                # Why, and what to do about it, is said once: when the host's ending is told.
+                self.line(f"{event.host}  {self._paint(_RED, event.kind)}: {event.task}")
 
     def _progress(self, host: str, data: Mapping[str, Any]) -> None:
         text = f"{data.get('job', '')}: {words.progress(data)}"

@@ -103,7 +103,9 @@ def ending(host: HostResult) -> str:
         case Status.IMPOSSIBLE:
             return f"impossible: {host.why_not}"
         case Status.FAILED:
-            return f"{host.role}: {host.error}" if host.role else str(host.error)
+            # Errors name their host, and so does the line that this is part of.
+            error = str(host.error).removeprefix(f"{host.name}: ")
+            return f"{host.role}: {error}" if host.role else error
 
 
 def next_step(host: HostResult) -> str | None:

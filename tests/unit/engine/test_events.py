@@ -35,6 +35,21 @@ def test_an_event_is_translated(given: dict[str, Any], kind: Kind, message: str)
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("said", "message", "hint"),
+    [
+        ("no space — free some", "no space", "free some"),
+        ("crashed\nline 1\nline 2 — report it", "crashed", "report it"),
+        ("no space", "no space", ""),
+        ("a - b", "a - b", ""),
+    ],
+)
+def test_a_message_is_split_into_what_is_wrong_and_the_next_step(said: str, message: str, hint: str) -> None:
+    event = translate(raw("runner_on_failed", res={"msg": said}))
+    assert event is not None
+    assert (event.message, event.hint) == (message, hint)
+
+
 def test_a_roles_result_is_carried() -> None:
     event = translate(raw("runner_on_ok", res={"changed": True, "result": {"tokens": 50}}))
     assert isinstance(event, Event)

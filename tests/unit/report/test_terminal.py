@@ -99,7 +99,7 @@ def test_a_role_is_named_once() -> None:
     start = Event(Kind.STARTED, "box", "python_env", "Build")
     failed = Event(Kind.FAILED, "box", "python_env", "Build", "no space")
     assert said(("event", start), ("event", start), ("event", failed)) == (
-        "box  python_env\nbox  failed: no space\n"
+        "box  python_env\nbox  failed: Build\n"
     )
 
 
