@@ -75,6 +75,7 @@ def test_assertions(
     root = plant(FILES)
     (root / "etc/hosts").chmod(0o640)
     (root / "etc").chmod(0o755)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setattr(state, "Box", lambda: Box(str(root)))
     found = state.main({"assertions": [{"id": "x.y", "what": "it is", **assertion}]})
     assert found == {"results": [{"id": "x.y", "ok": ok, "observed": observed}]}
