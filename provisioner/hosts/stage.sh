@@ -61,7 +61,7 @@ if [ -z "$python" ]; then
   plain() { printf %s "$1" | tr -d "[:cntrl:]\042\134"; };
   os="\"os\": {\"id\": \"$(plain "$ID")\", \"version_id\": \"$(plain "$VERSION_ID")\"";
   os="$os, \"pretty\": \"$(plain "$PRETTY_NAME")\"}";
-  value="{\"schema\": 1, \"python\": null, $os, \"uid\": $(id -u), \"sudo\": \"$sudo\"}";
+  value="{\"schema\": 1, \"python\": null, $os, \"uid\": $(id -u), \"root\": \"$root\", \"sudo\": \"$sudo\"}";
   frame "{\"ok\": true, \"value\": $value}";
   exit 0;
 fi;

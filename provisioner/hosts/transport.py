@@ -11,7 +11,7 @@ from importlib.resources import files
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-from provisioner.errors import ProvisionError
+from provisioner.errors import ProvisionError, UsageError
 from provisioner.hosts import bundle
 from provisioner.hosts.errors import NoSudo, ProbeFailed, Refused, Unreachable
 from provisioner.hosts.process import Child, Finished, Runner, TimedOut
@@ -101,8 +101,9 @@ def stage() -> str:
 def command(privilege: Privilege, user: str, python: str, *, password: bool) -> str:
     """The command line for a login shell: the stage with the loader and the settings as its arguments."""
     words = [stage(), "provision", bundle.loader(), privilege, user, python, "password" if password else ""]
-    if any("'" in word for word in words):
-        raise ProbeFailed(f"cannot carry {user!r} or {python!r} to the host", hint="leave quotes out of them")
+    for word in words:
+        if "'" in word or "\n" in word:
+            raise UsageError(f"cannot carry {word!r} through a shell", hint="leave quotes out of it")
     return "exec sh -c " + " ".join(f"'{word}'" for word in words)
 
 
@@ -214,7 +215,7 @@ class PipedTransport:
     def _no_sudo(self, code: str) -> NoSudo:
         message, hint = _NO_SUDO.get(code, _NO_SUDO["refused"])
         user = self.target.user or "the login user"
-        return NoSudo(self.named(message.format(user=user)), hint=hint)
+        return NoSudo(self.named(message.format(user=user)), hint=hint.format(user=user))
 
 
 _NO_SUDO = {

@@ -16,16 +16,15 @@ def framed(answer: dict[str, Any], *, stage: str = "yes root yes") -> bytes:
     return b"\nPROVISION1-STAGE %s\n\nPROVISION1 %d\n%s\n" % (stage.encode(), len(text), text)
 
 
-@dataclass
 class FakeChild:
-    finished: Finished
-    closed: bool = False
+    def __init__(self, finished: Finished) -> None:
+        self.finished = finished
+        self._left = iter(finished.stdout.splitlines(keepends=True))
 
     def lines(self) -> Iterator[bytes]:
-        yield from self.finished.stdout.splitlines(keepends=True)
+        yield from self._left
 
     def close(self, timeout: float) -> Finished:
-        self.closed = True
         return Finished(self.finished.code, b"", self.finished.stderr)
 
 

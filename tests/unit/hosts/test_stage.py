@@ -126,7 +126,7 @@ def test_without_python_it_says_so_in_the_same_frame(
         "",
     ]
     done = run(argv, b"", tools(tmp_path / "bin"))
-    value = {"schema": 1, "python": None, "os": release, "uid": os.getuid(), "sudo": "no"}
+    value = {"schema": 1, "python": None, "os": release, "uid": os.getuid(), "root": "no", "sudo": "no"}
     assert answered(done) == (["no", "unasked", "no"], {"ok": True, "value": value})
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -169,7 +169,7 @@ TTY = "echo 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1"
 RS_NEEDS = "echo 'sudo: interactive authentication is required' >&2; exit 1"
 RS_WRONG = """[ "$word" = "right" ] || { echo 'sudo: Authentication failed, try again.' >&2; exit 1; }"""
 
-# What `sudo -n` does, what `sudo -S` does, whether it asks again; privilege, password; the stage's words, done.
+# what `sudo -n` does, what `sudo -S` does, whether it asks again; privilege, password, the stage's words, ran
 SUDO = {
     "free": ("ask=no", RIGHT, "no", "auto", None, "yes yes yes", True),
     "free, and a password nobody wants": ("ask=no", RIGHT, "no", "require", "right", "yes yes yes", True),
