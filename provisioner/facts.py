@@ -232,7 +232,7 @@ def _without_python(value: Mapping[str, Any]) -> dict[str, Any]:
         "os": value.get("os", {}),
         "python": None,
         "user": {"name": "root" if uid == 0 else "", "uid": uid},
-        "privilege": "root" if uid == 0 else "none",
+        "privilege": "root" if uid == 0 or value.get("root") == "yes" else "none",
         "places": {"system": asdict(SYSTEM_PLACES)},
         "unknown": [{"what": what, "why": why} for what in ("cpu", "memory", "gpus", "disks", "receipts")],
     }

@@ -221,3 +221,9 @@ def test_importing_the_schema_stays_cheap() -> None:
     code = "import sys, provisioner.facts; print([m for m in ('msgspec', 'json') if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown == "[]\n"
+
+
+def test_a_bare_box_where_sudo_works_can_be_given_python() -> None:
+    bare = {"schema": 1, "python": None, "os": {}, "uid": 1000, "root": "yes", "sudo": "password"}
+    assert Facts.decode(bare).privilege == "root"
+    assert Facts.decode(bare | {"root": "no"}).privilege == "none"
