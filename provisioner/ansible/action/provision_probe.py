@@ -6,34 +6,6 @@ from typing import Any
 
 from provisioner.ansible.target import TargetAction
 
-DOCUMENTATION = r"""
-name: provision_probe
-short_description: Reads the facts of a box and what has drifted from its receipts
-author: the provision authors
-options:
-  receipts:
-    description: Folders to look for receipts in; C(receipts/) below C(provision_state_dir) when left out.
-    type: list
-    elements: path
-"""
-
-EXAMPLES = r"""
-- name: Look at the box
-  provision_probe:
-  register: box
-"""
-
-RETURN = r"""
-facts:
-  description: Facts, schema 1.
-  type: dict
-  returned: always
-drifted:
-  description: Ids of resources that are not as their receipt says.
-  type: list
-  returned: always
-"""
-
 
 class ActionModule(TargetAction):
     """The action's entry point for Ansible."""

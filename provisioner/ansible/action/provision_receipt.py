@@ -9,42 +9,6 @@ from provisioner.ansible.digest import role_digest
 from provisioner.ansible.target import TargetAction, plain
 from provisioner.errors import ProvisionError
 
-DOCUMENTATION = r"""
-name: provision_receipt
-short_description: Writes the receipt of the role it is called from
-description:
-  - C(begin), a role's first task, notes what everything the role may touch was before.
-  - C(done), its last, looks at each resource again and stores what it sees, with the digests of the role
-    and its public variables, in C(receipts/<role>.json) below C(provision_state_dir).
-  - The role's name, digest and variables are found from the role itself and its argument specification.
-author: the provision authors
-options:
-  phase:
-    description:
-      - Which end of the role this is.
-      - C(look), between them, changes nothing and returns C(holds): whether this role wrote the receipt on
-        the box with these variables and every resource is still as it says; and its C(result).
-    type: str
-    choices: [begin, look, done]
-    required: true
-  resources:
-    description: The resources that the role is responsible for, as docs/architecture.md lists them.
-    type: list
-    elements: dict
-    required: true
-  result:
-    description: What the role wants remembered.
-    type: dict
-    default: {}
-"""
-
-EXAMPLES = r"""
-- name: Note what was there
-  provision_receipt:
-    phase: begin
-    resources: "{{ _python_env_resources }}"
-"""
-
 PHASES = ("begin", "look", "done")
 #: What of a resource in a receipt was observed; the rest is how the role names it.
 SEEN = ("value", "prior")

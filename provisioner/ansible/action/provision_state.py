@@ -8,24 +8,6 @@ from provisioner.ansible.state import render_state
 from provisioner.ansible.target import TargetAction
 from provisioner.errors import ProvisionError
 
-DOCUMENTATION = r"""
-name: provision_state
-short_description: Asserts what a role's state.yml says of a finished box
-description:
-  - Fails and names every assertion that does not hold or cannot be judged.
-author: the provision authors
-options:
-  role:
-    description: The role; the one it is called from when left out.
-    type: str
-"""
-
-EXAMPLES = r"""
-- name: The environment is as it should be
-  provision_state:
-    role: python_env
-"""
-
 
 class ActionModule(TargetAction):
     """The action's entry point for Ansible."""
