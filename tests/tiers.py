@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.lab import host
 from tests.unit.habits.tree import project_files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,8 +59,8 @@ class Tier:
     commands: Callable[[], Sequence[Command]]
     # Why this machine cannot run the tier, or None.
     obstacle: Callable[[], str | None] = field(default=lambda: None)
-    # Later commands are of no use when the first fails.
-    stop_at_first: bool = False
+    # Makes the tier possible on a bare machine; where it fails, the tier cannot run.
+    prepare: Command | None = None
     required_in_ci: bool = True
 
 
@@ -91,22 +92,19 @@ def unit_commands() -> list[Command]:
     return [command("pytest", "tests/unit")]
 
 
+LAB = command("python", "-m", "tests.lab", "prepare")
+
+
 def lab_commands() -> list[Command]:
-    return [
-        command("python", "-m", "tests.lab", "prepare"),
-        command("pytest", "tests/lab", "tests/integration"),
-    ]
+    return [command("pytest", "tests/lab", "tests/integration")]
 
 
 def lab_obstacle() -> str | None:
-    """Why no fresh machine can be had here, in the lab's own words."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "tests.lab", "doctor"], cwd=ROOT, check=False, capture_output=True, text=True
-    )
-    if answer.returncode == 0:
-        return None
-    words = (answer.stderr or answer.stdout).split()
-    return " ".join(words) or f"the lab's doctor ended with {answer.returncode} and no reason"
+    """Why no fresh machine can be had here, in the lab's own words; what its `prepare` mends is none."""
+    found = host.obstacles()
+    if found and shutil.which("apt-get") is not None:
+        found = [reason for reason in found if not reason.endswith(host.PREPARE)]
+    return found[0] if found else None
 
 
 def scenarios() -> list[Path]:
@@ -114,14 +112,13 @@ def scenarios() -> list[Path]:
 
 
 def molecule_obstacle() -> str | None:
-    return lab_obstacle()
+    return lab_obstacle() if scenarios() else "no role has a molecule scenario"
 
 
 def molecule_commands() -> list[Command]:
     # Named, because molecule looks for it beside .git only.
     shared = str(ROOT / ".config/molecule/config.yml")
-    one_by_one = [command("molecule", "--base-config", shared, "test", cwd=role) for role in scenarios()]
-    return [command("python", "-m", "tests.lab", "prepare"), *one_by_one]
+    return [command("molecule", "--base-config", shared, "test", cwd=role) for role in scenarios()]
 
 
 def gpu_obstacle() -> str | None:
@@ -135,8 +132,8 @@ def gpu_obstacle() -> str | None:
 TIERS = (
     Tier("lint", "style, types, YAML, Ansible, import contracts, shell, role READMEs", lint_commands),
     Tier("unit", "no root, no network", unit_commands),
-    Tier("lab", "the command line against fresh machines", lab_commands, lab_obstacle, stop_at_first=True),
-    Tier("molecule", "each role on its own fresh machine", molecule_commands, molecule_obstacle),
+    Tier("lab", "the command line against fresh machines", lab_commands, lab_obstacle, LAB),
+    Tier("molecule", "each role on its own fresh machine", molecule_commands, molecule_obstacle, LAB),
     Tier("gpu", "a real GPU", lambda: [command("pytest", "tests/gpu")], gpu_obstacle, required_in_ci=False),
 )
 
@@ -159,23 +156,28 @@ def run_tier(tier: Tier, *, required: bool, say: Callable[[str], None]) -> Outco
 
     A `required` tier that cannot run has failed.
     """
-    obstacle = tier.obstacle()
-    if obstacle is not None:
-        return Outcome(tier.name, "failed" if required else "skipped", 0.0, f"cannot run: {obstacle}")
     start = time.monotonic()
-    failed = []
-    environment = child_environment(os.environ)
-    for one in tier.commands():
+
+    def run(one: Command) -> int:
         say(f"── {tier.name}: {one}")
         try:
-            code = subprocess.run(resolve(one.argv), cwd=one.cwd, env=environment, check=False).returncode
+            return subprocess.run(
+                resolve(one.argv), cwd=one.cwd, env=child_environment(os.environ), check=False
+            ).returncode
         except FileNotFoundError:
-            code = 127
-        if code != 0:
-            failed.append(f"{one} (exit {code})")
-            if tier.stop_at_first:
-                break
-    return Outcome(tier.name, "failed" if failed else "passed", time.monotonic() - start, "; ".join(failed))
+            return 127
+
+    def ended(state: str, why: str = "") -> Outcome:
+        return Outcome(tier.name, state, time.monotonic() - start, why)
+
+    obstacle = tier.obstacle()
+    if obstacle is None and tier.prepare is not None and (code := run(tier.prepare)) != 0:
+        obstacle = f"{tier.prepare} (exit {code})"
+    if obstacle is not None:
+        return ended("failed" if required else "skipped", f"cannot run: {obstacle}")
+    results = [(one, run(one)) for one in tier.commands()]
+    failed = [f"{one} (exit {code})" for one, code in results if code != 0]
+    return ended("failed" if failed else "passed", "; ".join(failed))
 
 
 def line(outcome: Outcome) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import pytest
 
 from tests import tiers
+from tests.lab import host
 from tests.tiers import Outcome, Tier, command, main, run_tier, summary
 
 PASS = command("python", "-c", "pass")
@@ -18,8 +20,8 @@ def quiet(_text: str) -> None:
     """Nobody listens."""
 
 
-def tier(*commands: tiers.Command, obstacle: str | None = None, stop: bool = False) -> Tier:
-    return Tier("one", "what", lambda: commands, lambda: obstacle, stop_at_first=stop)
+def tier(*commands: tiers.Command, obstacle: str | None = None, prepare: tiers.Command | None = None) -> Tier:
+    return Tier("one", "what", lambda: commands, lambda: obstacle, prepare)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,9 @@ def tier(*commands: tiers.Command, obstacle: str | None = None, stop: bool = Fal
         (tier(FAIL, PASS), False, "failed", "python -c raise SystemExit(3) (exit 3)"),
         (tier(MISSING, FAIL), False, "failed",
          "no-such-tool-anywhere (exit 127); python -c raise SystemExit(3) (exit 3)"),
-        (tier(MISSING, FAIL, stop=True), False, "failed", "no-such-tool-anywhere (exit 127)"),
+        (tier(PASS, prepare=PASS), False, "passed", ""),
+        (tier(FAIL, prepare=MISSING), False, "skipped", "cannot run: no-such-tool-anywhere (exit 127)"),
+        (tier(FAIL, prepare=MISSING), True, "failed", "cannot run: no-such-tool-anywhere (exit 127)"),
         (tier(FAIL, obstacle="no GPU"), False, "skipped", "cannot run: no GPU"),
         (tier(PASS, obstacle="no root"), True, "failed", "cannot run: no root"),
     ],
@@ -101,6 +105,24 @@ def test_an_unknown_tier_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
         main(["unti"])
     assert caught.value.code == 2
     assert "no tier unti; there are: lint, unit, lab, molecule, gpu" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("obstacles", "apt", "expected"),
+    [
+        ([], True, None),
+        (["`docker` is not installed: python -m tests.lab prepare"], True, None),
+        (["`docker` is not installed: python -m tests.lab prepare"], False,
+         "`docker` is not installed: python -m tests.lab prepare"),
+        (["the lab needs root: run it with sudo"], True, "the lab needs root: run it with sudo"),
+    ],
+)  # fmt: skip
+def test_what_the_lab_can_mend_itself_is_no_obstacle(
+    obstacles: list[str], apt: bool, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "obstacles", lambda: obstacles)
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/apt-get" if apt else None)
+    assert tiers.lab_obstacle() == expected
 
 
 def test_tools_come_from_this_environment() -> None:

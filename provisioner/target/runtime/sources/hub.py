@@ -47,7 +47,7 @@ class Client:
             ) from error
         self._hub = huggingface_hub
         self._token = (task.spec.get("secrets") or {}).get("hub_token") or None
-        self._endpoint = task.env.get("HF_ENDPOINT") or "https://huggingface.co"
+        self._endpoint = task.env.get("HF_ENDPOINT") or huggingface_hub.constants.ENDPOINT
         self._task = task
         self._repo = task.source["repo"]
 
