@@ -9,12 +9,14 @@ from typing import Any, Dict, List, Optional
 
 from ...errors import TargetError
 from ..smoke import Generated, gguf_in, usable_cores
+from . import openmp
 
 CONTEXT = 2048
 
 
 def generate(spec: Dict[str, Any], context: Any) -> Generated:
     """Greedy, streamed, so that the time to the first token is measured and not computed."""
+    openmp.make_sure()
     import xllamacpp
 
     model = gguf_in(spec["model"])

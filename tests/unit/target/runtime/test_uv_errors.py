@@ -19,7 +19,7 @@ CASES = {
   cause: dns error
   cause: failed to lookup address information: Name or service not known""",
         (
-            "no Python that fits >=3.14: here is Python 3.9.2 (/usr/bin/python3), and uv's own could not be had"
+            "no Python that fits >=3.14: here is Python 3.9.2 (/bin/python3), and uv's own could not be had"
             " (failed to lookup address information: Name or service not known)"
         ),
         "UV_PYTHON_INSTALL_MIRROR",
@@ -29,7 +29,7 @@ CASES = {
 
 hint: A managed Python download is available for Python >=3.14, but Python downloads are set to 'never'""",
         (
-            "no Python that fits >=3.14: here is Python 3.9.2 (/usr/bin/python3), and uv's own could not be had"
+            "no Python that fits >=3.14: here is Python 3.9.2 (/bin/python3), and uv's own could not be had"
             " (No interpreter found for Python >=3.14 in search path or managed installations)"
         ),
         "UV_PYTHON_INSTALL_MIRROR",
@@ -121,7 +121,7 @@ error: Failed to install: typing_extensions-4.16.0-py3-none-any.whl (typing-exte
 def test_uvs_chain_of_causes_becomes_a_line(text: str, message: str, hint: str) -> None:
     error = uv_errors.explain(
         Done(2, text.splitlines()), SPEC, {"UV_DEFAULT_INDEX": "http://m.example/simple"},
-        lambda env: ["Python 3.9.2 (/usr/bin/python3)"],
+        lambda env: ["Python 3.9.2 (/bin/python3)"],
     )  # fmt: skip
     assert error.message == message
     assert hint in (error.hint or "")
