@@ -163,6 +163,7 @@ def test_a_box_without_python_is_facts_too() -> None:
         unknown=tuple(Unknown(what, why) for what in ("cpu", "memory", "gpus", "disks", "receipts")),
     )
     assert Facts.decode({**glance, "uid": 0}).privilege == "root"
+    assert Facts.decode({**glance, "root": "yes"}).privilege == "root"  # the stage found that sudo works
 
 
 @pytest.mark.parametrize(
