@@ -8,7 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from provisioner.engine.run import HostJob, HostOutcome, Sink, run_roles
 from provisioner.engine.survey import Surveyed, survey
 from provisioner.errors import ProvisionError
 from provisioner.hosts.errors import Busy
+from provisioner.hosts.gather import WORKERS
 from provisioner.hosts.ssh import ssh_common_args
 from provisioner.hosts.target import Target
 from provisioner.hosts.transport import Access, Privilege
@@ -36,13 +38,12 @@ def converge(
     started = time.monotonic()
     todo = {host.result.name: host for host in hosts if host.result.status is Status.DRIFTED}
     ended: dict[str, HostResult] = {}
+    held, refused = attend_all(todo, run, sink)
+    for name, error in refused.items():
+        ended[name] = todo.pop(name).result.failed(error)
     with ExitStack() as locks:
-        for name, host in list(todo.items()):
-            try:
-                locks.enter_context(attended(host, run, sink))
-            except ProvisionError as error:
-                ended[name] = host.result.failed(error)
-                del todo[name]
+        for attendance in held.values():
+            locks.callback(attendance.close)
         outcomes: dict[str, HostOutcome] = {}
         if todo:
             jobs = [host_job(host, access) for host in todo.values()]
@@ -122,33 +123,51 @@ def connection_variables(target: Target, access: Access) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def attended(host: Surveyed, run: str, sink: Sink) -> Iterator[None]:
-    """Hold the box's run lock and pass its jobs' progress on, until the block ends or we die.
+class Attendance:
+    """Holds a box's run lock and passes its jobs' progress on, until it is closed or we die."""
 
-    Raises Busy naming who holds the lock.
-    """
-    who = f"{getpass.getuser()}@{socket.gethostname()}"
-    request = {"state": host.plan.places.state, "holder": {"who": who, "run": run}}
-    privilege: Privilege = "auto" if host.plan.scope == "system" else "none"
-    channel = host.transport.stream("probe.attend", request, privilege=privilege)
-    answers = iter(channel)
-    first: Mapping[str, Any] = next(answers, {})
-    if first.get("lock") != "held":
-        channel.close()
-        holder = first.get("holder") or {}
-        raise Busy(
-            f"{host.result.name}: another run is at work there: {holder.get('who', 'unknown')}",
-            holder=dict(holder),
-            hint="wait until it ends, then run the same again",
-        )
-    watcher = threading.Thread(target=_watch, args=(host.result.name, answers, sink), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        channel.close()
-        watcher.join(timeout=5)
+    def __init__(self, host: Surveyed, run: str, sink: Sink) -> None:
+        """Take the lock. Raises Busy naming who holds it, or what went wrong on the way there."""
+        name = host.result.name
+        who = f"{getpass.getuser()}@{socket.gethostname()}"
+        request = {"state": host.plan.places.state, "holder": {"who": who, "run": run}}
+        privilege: Privilege = "auto" if host.plan.scope == "system" else "none"
+        self._channel = host.transport.stream("probe.attend", request, privilege=privilege)
+        answers = iter(self._channel)
+        first: Mapping[str, Any] = next(answers, {})
+        if first.get("lock") != "held":
+            self._channel.close()
+            holder = first.get("holder") or {}
+            raise Busy(
+                f"{name}: another run is at work there: {holder.get('who', 'unknown')}",
+                holder=dict(holder),
+                hint="wait until it ends, then run the same again",
+            )
+        self._watcher = threading.Thread(target=_watch, args=(name, answers, sink), daemon=True)
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Give the lock back."""
+        self._channel.close()
+        self._watcher.join(timeout=5)
+
+
+def attend_all(
+    hosts: Mapping[str, Surveyed], run: str, sink: Sink
+) -> tuple[dict[str, Attendance], dict[str, ProvisionError]]:
+    """The locks of all hosts at once, and why there are none for the others."""
+    held: dict[str, Attendance] = {}
+    refused: dict[str, ProvisionError] = {}
+
+    def attend(name: str) -> None:
+        try:
+            held[name] = Attendance(hosts[name], run, sink)
+        except ProvisionError as error:
+            refused[name] = error
+
+    with ThreadPoolExecutor(min(WORKERS, max(1, len(hosts)))) as pool:
+        list(pool.map(attend, hosts))
+    return held, refused
 
 
 def _watch(name: str, answers: Iterator[dict[str, Any]], sink: Sink) -> None:

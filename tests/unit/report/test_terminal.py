@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from provisioner.compat import Plan, Settings, WhyNot, make_plan
 from provisioner.drift import DriftItem, RoleDrift
@@ -34,11 +35,11 @@ def host(**changes: object) -> HostResult:
     return replace(HostResult("box", Status.DRIFTED, facts=box, plan=plan, drift=drift), **changes)  # type: ignore[arg-type]
 
 
-def said(*calls: object) -> str:
+def said(*calls: tuple[Any, ...]) -> str:
     """What a Terminal writes to a plain stream."""
     stream = io.StringIO()
     terminal = Terminal(stream)
-    for name, *arguments in calls:  # type: ignore[misc]
+    for name, *arguments in calls:
         getattr(terminal, name)(*arguments)
     return stream.getvalue()
 
