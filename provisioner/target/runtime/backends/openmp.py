@@ -1,7 +1,7 @@
 """llama.cpp's wheel expects the system's OpenMP library, which a bare box has not and only root may install.
 
-A wheel beside it in the environment carries that library, renamed as wheels do. Under its own name again it is
-loaded into this process, where the next library that needs it finds it.
+A wheel beside it in the environment carries that library, renamed as wheels do. Under its own name again it
+is loaded into this process, where the next library that needs it finds it.
 """
 
 from __future__ import annotations
