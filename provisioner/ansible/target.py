@@ -124,11 +124,18 @@ def value_of(outcome: Mapping[str, Any], secrets: tuple[str, ...] = ()) -> dict[
     except ProbeFailed as error:
         # Not a refusal but a defect, or a Python that could not even start: say all there is.
         story = error.trace or outcome.get("stderr") or ""
-        raise ProvisionError(masked(f"{error.message}\n{story}".strip(), secrets), hint=error.hint) from error
+        error.message = f"{error.message}\n{story}".strip()
+        raise without(error, secrets) from error
     except ProvisionError as error:
-        hint = masked(error.hint, secrets) if error.hint else None
-        raise ProvisionError(masked(error.message, secrets), hint=hint) from error
+        raise without(error, secrets) from error
     return dict(remove_values(value, set(secrets))) if secrets else value
+
+
+def without(error: ProvisionError, secrets: tuple[str, ...]) -> ProvisionError:
+    """The same error, without what must not be shown."""
+    return ProvisionError(
+        masked(error.message, secrets), hint=masked(error.hint, secrets) if error.hint else None
+    )
 
 
 def masked(text: str, secrets: tuple[str, ...]) -> str:

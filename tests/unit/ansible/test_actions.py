@@ -1,0 +1,176 @@
+"""What each action makes of its arguments and of the box's answer."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from provisioner import profiles
+from provisioner.ansible import paths
+from provisioner.errors import ProvisionError
+
+
+def load(name: str) -> ModuleType:
+    """An action as Ansible loads it: by its file."""
+    spec = importlib.util.spec_from_file_location(name, Path(paths.HERE) / "action" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+job, state, probe, receipt, shell = (
+    load(f"provision_{name}") for name in ("job", "state", "probe", "receipt", "shell")
+)
+
+
+# --- provision_job --------------------------------------------------------------------------------------
+
+
+def test_a_shipped_lock_is_replaced_by_its_text() -> None:
+    assert job.complete("env", {"lock": "llama", "path": "/e"}) == {
+        "lock": profiles.lock_text("llama"),
+        "path": "/e",
+    }
+
+
+def test_a_lock_that_is_text_stays() -> None:
+    spec = {"lock": "a==1 \\\n    --hash=sha256:0\n"}
+    assert job.complete("env", spec) == spec
+
+
+def test_a_profile_stands_for_its_source_and_files() -> None:
+    model = profiles.load("gemma3-270m").model
+    filled = job.complete("weights", {"source": {"type": "profile", "name": "gemma3-270m"}, "files": []})
+    assert filled["source"] == model.source
+    assert [item["sha256"] for item in filled["files"]] == [item.sha256 for item in model.files]
+
+
+def test_an_unknown_lock_is_refused_by_name() -> None:
+    with pytest.raises(ProvisionError, match="lama"):
+        job.complete("env", {"lock": "lama"})
+
+
+# --- provision_state ------------------------------------------------------------------------------------
+
+ASSERTIONS = [{"id": "r.a", "what": "a is there"}, {"id": "r.b", "what": "b is there"}]
+
+
+def test_all_hold() -> None:
+    results = [{"id": "r.a", "ok": True, "observed": "x"}, {"id": "r.b", "ok": True, "observed": "y"}]
+    assert state.judge("r", ASSERTIONS, results) == {
+        "changed": False, "failed": False, "results": results, "broken": [], "msg": "r: 2 of 2 hold",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("ok", [False, None])
+def test_what_does_not_hold_or_cannot_be_judged_is_named(ok: bool | None) -> None:
+    results = [{"id": "r.a", "ok": True, "observed": "x"}, {"id": "r.b", "ok": ok, "observed": "gone"}]
+    judged = state.judge("r", ASSERTIONS, results)
+    assert (judged["failed"], judged["broken"]) == (True, ["r.b"])
+    assert judged["msg"] == "r.b: not so that b is there; observed: gone"
+
+
+def test_a_check_that_cannot_fail_is_refused() -> None:
+    with pytest.raises(ProvisionError, match="asserts nothing"):
+        state.judge("r", [], [])
+
+
+# --- provision_probe and provision_receipt --------------------------------------------------------------
+
+HERE = {"state": "present", "version": "1"}
+RESOURCES = [{"id": "r.a", "kind": "package", "name": "a"}, {"id": "r.k", "kind": "kernel"}]
+BODY = {
+    "role_digest": "d",
+    "inputs": {"r_x": 1},
+    "resources": [{**item, "value": HERE, "prior": {"state": "absent"}} for item in RESOURCES],
+    "result": {"text": "hello"},
+}
+FACTS: dict[str, Any] = {
+    "receipts": [{"role": "r", "error": None, "body": BODY, "observed": {"r.a": HERE, "r.k": HERE}}]
+}
+
+
+def changed(path: list[Any], value: Any) -> dict[str, Any]:
+    """FACTS with one thing in the receipt changed."""
+    facts = copy.deepcopy(FACTS)
+    *inner, last = ["receipts", 0, *path]
+    place: Any = facts
+    for key in inner:
+        place = place[key]
+    place[last] = value
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("facts", "ids"),
+    [
+        (FACTS, []),
+        (changed(["observed", "r.a"], {"state": "absent"}), ["r.a"]),
+        (changed(["observed", "r.k"], {"state": "unknown", "why": "no"}), ["r.k"]),
+        (changed(["observed"], {}), ["r.a", "r.k"]),
+        (changed(["body"], None), ["r.receipt"]),
+    ],
+)
+def test_drift_is_named(facts: dict[str, Any], ids: list[str]) -> None:
+    assert probe.drifted(facts) == ids
+
+
+def test_a_receipt_holds_and_gives_its_result() -> None:
+    assert receipt.holds(FACTS, "r", "d", {"r_x": 1}, RESOURCES) == {"text": "hello"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "role", "digest", "inputs", "resources"),
+    [
+        (FACTS, "other", "d", {"r_x": 1}, RESOURCES),
+        (FACTS, "r", "e", {"r_x": 1}, RESOURCES),
+        (FACTS, "r", "d", {"r_x": 2}, RESOURCES),
+        (FACTS, "r", "d", {"r_x": 1}, RESOURCES[:1]),
+        (FACTS, "r", "d", {"r_x": 1}, [{**RESOURCES[0], "name": "b"}, RESOURCES[1]]),
+        (changed(["observed", "r.a"], {"state": "absent"}), "r", "d", {"r_x": 1}, RESOURCES),
+        (changed(["body"], None), "r", "d", {"r_x": 1}, RESOURCES),
+        ({"receipts": []}, "r", "d", {"r_x": 1}, RESOURCES),
+    ],
+)
+def test_a_receipt_does_not_hold(
+    facts: dict[str, Any], role: str, digest: str, inputs: dict[str, Any], resources: list[dict[str, Any]]
+) -> None:
+    assert receipt.holds(facts, role, digest, inputs, resources) is None
+
+
+# --- provision_shell ------------------------------------------------------------------------------------
+
+
+def test_what_a_script_says_is_heard() -> None:
+    said = "motd\nprovision.python=yes\nprovision.packages= a  b\nprovision.changed=install a\nprovision.x\n"
+    assert shell.heard(0, said, "") == {
+        "changed": True,
+        "msg": "install a",
+        "said": {"python": ["yes"], "packages": ["a", "b"]},
+    }
+
+
+def test_silence_changes_nothing() -> None:
+    assert shell.heard(0, "", "") == {"changed": False, "msg": "nothing to do", "said": {}}
+
+
+@pytest.mark.parametrize(
+    ("rc", "stdout", "stderr", "message"),
+    [
+        (0, "provision.refused=no apt here — use yours\n", "", "no apt here — use yours"),
+        (2, "", "sh: 3: Syntax error\n", "the first script on the box ended with 2: sh: 3: Syntax error"),
+        (1, "last\n", "", "the first script on the box ended with 1: last"),
+        (127, "", "", "the first script on the box ended with 127: it said nothing"),
+    ],
+)
+def test_a_script_that_cannot_go_on_says_why(rc: int, stdout: str, stderr: str, message: str) -> None:
+    with pytest.raises(ProvisionError) as caught:
+        shell.heard(rc, stdout, stderr)
+    assert caught.value.message == message

@@ -1,0 +1,80 @@
+"""state.yml is rendered with public variables, without Ansible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import layout, profiles
+from provisioner.ansible.argspec import read_defaults
+from provisioner.ansible.state import render_state
+from provisioner.compat.roles import ORDER
+from provisioner.errors import ProvisionError
+
+FILE = """
+- let: {home: "{{ r_dir }}/home"}
+- {id: r.home, what: a home, file: {path: "{{ home }}", mode: "0755"}, rc: 0}
+- {id: "r.user.{{ item.name }}", what: an account, each: r_users, account: "{{ item.name }}"}
+- {id: r.never, what: nothing, when: r_users | length > 5, package: none}
+- {id: r.env, what: a lock, command: ["{{ 'llama' | lock_digest }}"]}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "state.yml").write_text(text)
+    return folder
+
+
+def test_everything_is_filled_in(tmp_path: Path) -> None:
+    variables: dict[str, Any] = {"r_dir": "/opt/a: b", "r_users": [{"name": "x"}, {"name": "y"}]}
+    assert render_state(write(tmp_path, FILE), variables) == [
+        {"id": "r.home", "what": "a home", "file": {"path": "/opt/a: b/home", "mode": "0755"}, "rc": 0},
+        {"id": "r.user.x", "what": "an account", "account": "x"},
+        {"id": "r.user.y", "what": "an account", "account": "y"},
+        {"id": "r.env", "what": "a lock", "command": [profiles.lock_digest("llama")[:12]]},
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '- {id: a, what: "{{ unknown }}"}',
+        "- {id: a, what: b, when: unknown}",
+        "- {id: a, what: b, each: unknown}",
+    ],
+)
+def test_a_variable_that_is_not_public_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ProvisionError, match="does not render: 'unknown' is undefined"):
+        render_state(write(tmp_path, text), {})
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProvisionError, match=r"has no state\.yml"):
+        render_state(tmp_path, {})
+    with pytest.raises(ProvisionError, match="is not YAML"):
+        render_state(write(tmp_path, "- {"), {})
+
+
+@pytest.mark.parametrize("role", ORDER)
+def test_every_role_asserts_something_with_its_defaults(role: str) -> None:
+    folder = layout.roles() / role
+    assertions = render_state(folder, read_defaults(folder))
+    ids = [one["id"] for one in assertions]
+    assert ids
+    assert len(set(ids)) == len(ids)
+    assert all(one.get("what") and set(one) & {"command", "file", "package", "account"} for one in assertions)
+
+
+def test_a_role_asserts_more_when_it_is_asked_for_more() -> None:
+    folder = layout.roles() / "host_base"
+    more = {
+        "host_base_ca_certificates": ["PEM"], "host_base_apt_mirror": "http://m", "host_base_https_proxy": "http://p",
+        "host_base_users": [{"name": "llm"}],
+    }  # fmt: skip
+    base = read_defaults(folder)
+    extra = {one["id"] for one in render_state(folder, {**base, **more})} - {
+        one["id"] for one in render_state(folder, base)
+    }
+    assert extra == {"host_base.trust", "host_base.apt_mirror", "host_base.apt_proxy", "host_base.user.llm"}
