@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import binascii
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -137,11 +138,15 @@ def _source(key: str) -> str:
         raise LookupError(f"provisioner.target has no module {key!r}") from error
 
 
+# Parsing whole modules would take longer than sending them: only the statements that matter are parsed.
+_RELATIVE = re.compile(r"^[ \t]*(from[ \t]+\.[\w.]*[ \t]+import[ \t]+(?:\([^)]*\)[^\n]*|[^\n(]+))$", re.MULTILINE)
+
+
 def _imports(key: str, text: str) -> Iterator[str]:
     """The modules that relative imports anywhere in `text`, function bodies included, may name."""
-    for node in ast.walk(ast.parse(text)):
-        if not isinstance(node, ast.ImportFrom) or not node.level:
-            continue
+    for statement in _RELATIVE.findall(text):
+        (node,) = ast.parse(statement).body
+        assert isinstance(node, ast.ImportFrom)
         inner = [*key.split(".")[: -node.level], *(node.module.split(".") if node.module else [])]
         named = [".".join([*inner, alias.name]) for alias in node.names]
         modules_named = [name for name in named if _exists(name)]

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC1091,SC2209
 # The first code on a box: finds a Python, applies the privilege, hands over to the loader.
 #
 # Sent as one single-quoted word to whatever login shell is there, run by any POSIX sh. So: no single quote, no
@@ -38,7 +39,8 @@ elif command -v sudo >/dev/null; then
   fi;
 else sudo=missing;
 fi;
-if [ "$2$root" = requireno ]; then
+# A wrong password ends it even where root is only wished for: the user meant root, not a quiet second best.
+if [ "$2$root" = requireno ] || [ $sudo = wrong-password ]; then
   printf "\nPROVISION1-STAGE no %s yes\n" "$sudo";
   frame "{\"ok\": false, \"error\": \"$sudo\", \"hint\": null, \"kind\": \"NoSudo\"}";
   exit 0;

@@ -215,7 +215,7 @@ class PipedTransport:
     def _no_sudo(self, code: str) -> NoSudo:
         message, hint = _NO_SUDO.get(code, _NO_SUDO["refused"])
         user = self.target.user or "the login user"
-        return NoSudo(self.named(message.format(user=user)), hint=hint.format(user=user))
+        return NoSudo(self.named(message.format(user=user)), hint=hint)
 
 
 _NO_SUDO = {
@@ -233,7 +233,7 @@ _NO_SUDO = {
     ),
     "tty": (
         "sudo insists on a terminal (requiretty)",
-        "let an admin add 'Defaults:{user} !requiretty' to sudoers, or stay without root: --scope user",
+        "let an admin add 'Defaults !requiretty' to sudoers, or stay without root: --scope user",
     ),
     "missing": (
         "{user} is not root and sudo is not installed",

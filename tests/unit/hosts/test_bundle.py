@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import time
 import zlib
@@ -66,19 +67,34 @@ def test_imports_in_a_circle_end(entries: Entries) -> None:
     assert set(bundle.modules("a")) == {"__init__", "a", "b"}
 
 
+def test_no_relative_import_of_the_real_code_is_missed() -> None:
+    root = Path(str(bundle._root()))
+    missed = []
+    for path in root.rglob("*.py"):
+        text = path.read_text()
+        nodes = [
+            node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) and node.level
+        ]
+        statements = [ast.dump(ast.parse(found).body[0]) for found in bundle._RELATIVE.findall(text)]
+        if sorted(map(ast.dump, nodes)) != sorted(statements):
+            missed.append(path.name)
+    assert missed == []
+
+
 def test_an_unknown_entry_is_a_defect_of_the_caller() -> None:
     with pytest.raises(LookupError, match=r"provisioner\.target has no module 'prob'"):
         bundle.payload("prob", {})
 
 
-def test_packing_again_takes_less_than_ten_milliseconds() -> None:
-    bundle.payload("probe", {})
+def test_packing_the_probe_takes_milliseconds() -> None:
     times = []
     for _ in range(5):
+        for cache in (bundle._modules, bundle._is_package, bundle._exists):
+            cache.cache_clear()
         start = time.perf_counter()
         bundle.payload("probe", {})
         times.append(time.perf_counter() - start)
-    assert min(times) < 0.010
+    assert min(times) < 0.020
 
 
 def test_the_loader_survives_every_kind_of_quoting() -> None:

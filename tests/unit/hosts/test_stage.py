@@ -187,7 +187,7 @@ SUDO = {
     "no password, required": (NEEDS, RIGHT, "no", "require", None, "no password yes", False),
     "no password, auto": (NEEDS, RIGHT, "no", "auto", None, "no password yes", True),
     "wrong password, required": (NEEDS, RIGHT, "no", "require", "guess", "no wrong-password yes", False),
-    "wrong password, auto": (NEEDS, RIGHT, "no", "auto", "guess", "no wrong-password yes", True),
+    "wrong password, auto": (NEEDS, RIGHT, "no", "auto", "guess", "no wrong-password yes", False),
     "not in sudoers": (NEEDS, NOT_IN, "no", "require", "right", "no refused yes", False),
     "requiretty": (TTY, TTY, "no", "require", "right", "no tty yes", False),
     "sudo-rs": (RS_NEEDS, RS_WRONG, "no", "require", "right", "yes password yes", True),

@@ -63,7 +63,7 @@ ERRORS: dict[str, tuple[Finished | Exception, type[ProvisionError], str, str | N
         failed("tty", "no tty yes"),
         NoSudo,
         "box: sudo insists on a terminal (requiretty)",
-        "let an admin add 'Defaults:ann !requiretty' to sudoers, or stay without root: --scope user",
+        "let an admin add 'Defaults !requiretty' to sudoers, or stay without root: --scope user",
     ),
     "no sudo": (
         failed("missing", "no missing yes"),
