@@ -20,6 +20,10 @@ from ..weights import BadFile, Fetch, Fetched
 _SMALL = re.compile(r".*\.(json|txt|model|jinja|tiktoken|spm|vocab|bpe)$|(?i:licen[cs]e|notice)(\..*)?$")
 _PICKLE = re.compile(r".*\.(bin|pt|pth|ckpt|pkl)$")
 _CLIENT_MODULES = ("huggingface_hub", "httpx", "httpx2", "httpcore", "httpcore2", "requests", "hf_xet")
+# Where downloads lie until they are whole, inside the folder that is being filled.
+_BEGUN = ".begun"
+# Bytes; the hub serves no larger file over plain HTTP.
+_PLAIN_LIMIT = 50_000_000_000
 _SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}\.(safetensors|gguf|bin)$")
 
 
@@ -45,7 +49,7 @@ class Client:
             raise TargetError(
                 f"this Python has no {error.name}", "make the tools environment first (role python_env)"
             ) from error
-        self._hub = huggingface_hub
+        self._hub: Any = huggingface_hub
         self._token = (task.spec.get("secrets") or {}).get("hub_token") or None
         self._endpoint = task.env.get("HF_ENDPOINT") or huggingface_hub.constants.ENDPOINT
         self._task = task
@@ -73,12 +77,34 @@ class Client:
                 return os.path.realpath(found)
         return None
 
-    def download(self, name: str, commit: str, into: str, before: int) -> None:
-        """Fetches one file into a folder; what came of it before an interruption is used."""
-        self._hub.hf_hub_download(
-            self._repo, name, revision=commit, local_dir=into, token=self._token or False,
-            endpoint=self._endpoint, tqdm_class=_meter(self._task.context.progress, before),
-        )  # fmt: skip
+    def download(self, item: Listed, commit: str, into: str, before: int) -> None:
+        """Fetches one file into a folder; what came of it before an interruption is used.
+
+        By the client's own plain download: its high-level ones begin anew in each process, and a killed job
+        would lose gigabytes.
+        """
+        from huggingface_hub.file_download import http_get
+
+        target = os.path.join(into, item.name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        meter = _meter(self._task.context.progress, before)
+        if item.size > _PLAIN_LIMIT:
+            self._hub.hf_hub_download(
+                self._repo, item.name, revision=commit, local_dir=into, token=self._token or False,
+                endpoint=self._endpoint, tqdm_class=meter,
+            )  # fmt: skip
+            return
+        begun = os.path.join(into, _BEGUN, item.sha256 or item.blob or item.name.replace("/", "--"))
+        os.makedirs(os.path.dirname(begun), exist_ok=True)
+        with open(begun, "ab") as out:
+            if out.tell() > item.size:
+                out.truncate(0)
+            http_get(
+                self._hub.hf_hub_url(self._repo, item.name, revision=commit, endpoint=self._endpoint), out,
+                resume_size=out.tell(), headers=self._hub.utils.build_hf_headers(token=self._token or False),
+                expected_size=item.size, displayed_filename=item.name, tqdm_class=meter,
+            )  # fmt: skip
+        os.replace(begun, target)
 
 
 def fetch(task: Fetch, make_client: Any = Client) -> Fetched:
@@ -187,7 +213,7 @@ def _gather(task: Fetch, client: Any, commit: str, chosen: List[Listed]) -> Fetc
     task.context.say(f"downloading {size_text(needed)}", total, total - needed)
     done = total - needed
     for item in missing:
-        client.download(item.name, commit, task.into, done)
+        client.download(item, commit, task.into, done)
         done += item.size
         task.context.progress.at(done)
         path = os.path.join(task.into, item.name)
@@ -221,14 +247,8 @@ def _git_blob(path: str) -> str:
 
 def _begun(into: str) -> int:
     """Bytes of interrupted downloads, which will not be needed again."""
-    total = 0
-    for base, _, files in os.walk(os.path.join(into, ".cache")):
-        total += sum(
-            os.stat(os.path.join(base, name)).st_blocks * 512
-            for name in files
-            if name.endswith(".incomplete")
-        )
-    return total
+    folder = os.path.join(into, _BEGUN)
+    return sum(entry.stat().st_size for entry in os.scandir(folder)) if os.path.isdir(folder) else 0
 
 
 def _adopt(cached: str, path: str) -> None:
