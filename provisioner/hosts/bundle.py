@@ -139,7 +139,9 @@ def _source(key: str) -> str:
 
 
 # Parsing whole modules would take longer than sending them: only the statements that matter are parsed.
-_RELATIVE = re.compile(r"^[ \t]*(from[ \t]+\.[\w.]*[ \t]+import[ \t]+(?:\([^)]*\)[^\n]*|[^\n(]+))$", re.MULTILINE)
+_RELATIVE = re.compile(
+    r"^[ \t]*(from[ \t]+\.[\w.]*[ \t]+import[ \t]+(?:\([^)]*\)[^\n]*|[^\n(]+))$", re.MULTILINE
+)
 
 
 def _imports(key: str, text: str) -> Iterator[str]:

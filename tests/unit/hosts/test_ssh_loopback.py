@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +24,8 @@ from provisioner.hosts.errors import (
     Unreachable,
 )
 from provisioner.hosts.gather import probe_all
-from provisioner.hosts.ssh import SshTransport
+from provisioner.hosts.process import RealRunner
+from provisioner.hosts.ssh import SshTransport, ssh_common_args
 from provisioner.hosts.target import Target
 from provisioner.hosts.transport import Access, Standing
 from tests.unit.hosts.conftest import Sshd, free_port, make_key
@@ -86,6 +89,21 @@ def test_calls_share_one_connection(sshd: Sshd, entries: Entries, short_folder: 
     assert sshd.transport().call("echo", {}, privilege="none")["ssh"] is True
     sshd.transport().forget()
     assert failure(sshd.transport())[0] is KeyRefused
+
+
+def test_ansible_uses_the_connection_that_a_call_has_opened(
+    sshd: Sshd, entries: Entries, short_folder: Path
+) -> None:
+    entries({"echo.py": ECHO})
+    sshd.transport().call("echo", {}, privilege="none")
+    # Ansible could not log in by itself any more.
+    (sshd.folder / "authorized_keys").write_text("")
+    ansible = str(Path(sys.executable).with_name("ansible"))
+    common = shlex.join(ssh_common_args(sshd.target, sshd.access))
+    argv = [ansible, "all", "-i", "box,", "-m", "raw", "-a", "id -u", f"--ssh-common-args={common}"]
+    done = RealRunner().run(argv, timeout=60)
+    assert done.stdout.decode().splitlines()[:2] == ["box | CHANGED | rc=0 >>", str(os.getuid())]
+    assert len(list(short_folder.glob("provision/*"))) == 1
 
 
 def test_too_long_a_runtime_folder_still_works(
