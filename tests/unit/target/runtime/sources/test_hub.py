@@ -41,7 +41,7 @@ CHOICES: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
         ["model.safetensors", *SMALL],
     ),
     ("shards by their index", {}, [*SHARDS, INDEX, "consolidated.safetensors"], [*SHARDS, INDEX]),
-    ("whole beside consolidated", {}, ["model.safetensors", "consolidated.safetensors"], ["model.safetensors"]),
+    ("not consolidated", {}, ["model.safetensors", "consolidated.safetensors"], ["model.safetensors"]),
     ("nothing in folders", {}, ["model.safetensors", "onnx/model.onnx", "o/a.safetensors"],
      ["model.safetensors"]),
     ("no program code", {}, ["model.safetensors", "modeling_x.py", "run.sh"], ["model.safetensors"]),
