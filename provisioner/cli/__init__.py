@@ -67,8 +67,12 @@ def main() -> None:
         code = error.code
     except click.exceptions.Exit as exit_:
         code = exit_.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = ExitCode.USAGE
+    except click.ClickException as error:
+        command = getattr(error, "ctx", None)
+        _say(error.format_message(), f"{command.command_path if command else 'provision'} --help")
         code = ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted", "what was started on the machines goes on; run the same again")

@@ -99,6 +99,7 @@ def where_from(options: dict[str, Any]) -> Where:
 def settings_from(options: dict[str, Any]) -> Settings:
     """Take this group's options out of `options`."""
     from provisioner import profiles
+    from provisioner.compat import roles
 
     overrides: dict[str, Any] = {}
     variables: dict[str, Any] = {}
@@ -107,14 +108,21 @@ def settings_from(options: dict[str, Any]) -> Settings:
         key, separator, value = assignment.partition("=")
         if not separator:
             raise UsageError(f"--set {assignment}: no value", hint="say --set key=value")
-        target = overrides if key in known or "." in key else variables
-        target[key] = _value(value)
+        if key in known or "." in key:
+            overrides[key] = _value(value)
+        else:
+            variables[key] = roles.parse(key, value)
     certificates = [_certificate(path) for path in options.pop("certificates")]
     if certificates:
         variables["host_base_ca_certificates"] = certificates
+    profile, model = options.pop("profile"), options.pop("model")
+    # What cannot be meant is said before any machine is asked.
+    wanted = profiles.load(profile or profiles.DEFAULT_WITHOUT_GPU, overrides)
+    if model is not None:
+        profiles.with_model(wanted, model)
     return Settings(
-        profile=options.pop("profile"),
-        model=options.pop("model"),
+        profile=profile,
+        model=model,
         profile_overrides=overrides,
         variables=variables,
         scope=options.pop("scope"),
@@ -134,7 +142,7 @@ def _value(text: str) -> Any:
 
 def _existing(path: Path | None, option: str) -> str | None:
     if path is not None and not path.is_file():
-        raise UsageError(f"{option} {path}: no such file")
+        raise UsageError(f"{option} {path}: no such file", hint="name a file that is on this machine")
     return None if path is None else str(path)
 
 

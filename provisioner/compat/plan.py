@@ -152,7 +152,12 @@ def _scope(facts: Facts, settings: Settings) -> Scope | WhyNot:
             "log in as root, let the user use sudo (with -K to give the password), or say --scope user",
         )
     if facts.python is None:
-        if not may_be_root or settings.scope == "user":
+        if may_be_root and settings.scope == "user":
+            return WhyNot(
+                ("python3 is missing", "--scope user installs nothing on the system"),
+                "leave --scope user out, or install python3",
+            )
+        if not may_be_root:
             return WhyNot(
                 ("python3 is missing", "installing it needs root"),
                 "install python3, or let the user use sudo (with -K to give the password)",

@@ -220,4 +220,9 @@ def _decode(raw: dict[str, Any], name: str) -> Profile:
     try:
         return msgspec.convert(raw, Profile)
     except msgspec.ValidationError as error:
-        raise UsageError(f"profile {name}: {error}") from error
+        said, _, where = str(error).partition(" - at `$.")
+        key = where.rstrip("`")
+        raise UsageError(
+            f"profile {name}: {key + ': ' if key else ''}{said[:1].lower()}{said[1:]}",
+            hint=f"correct {key or 'it'} in the profile, or in --set {key or 'key'}=value",
+        ) from error

@@ -172,6 +172,12 @@ def test_a_plan_is_made(
             "python3 is missing → installing it needs root",
             "install python3, or let the user use sudo (with -K to give the password)",
         ),
+        (
+            {"python": None},
+            Settings(scope="user"),
+            "python3 is missing → --scope user installs nothing on the system",
+            "leave --scope user out, or install python3",
+        ),
     ],
 )
 def test_why_not(changes: dict[str, Any], settings: Settings, because: str, change: str) -> None:

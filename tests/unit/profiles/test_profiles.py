@@ -46,8 +46,8 @@ def test_extending_changes_only_what_is_said() -> None:
         ("a: [\n", "profile {path}: not YAML: while parsing a flow node", None),
         (
             "extends: gemma3-270m\nruntime: cuda\n",
-            "profile {path}: Invalid enum value 'cuda' - at `$.runtime`",
-            None,
+            "profile {path}: runtime: invalid enum value 'cuda'",
+            "correct runtime in the profile, or in --set runtime=value",
         ),
         ("extends: {path}\n", "profile {path} extends itself through {path}", None),
     ],
