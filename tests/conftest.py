@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 
 HERE = Path(__file__).parent
+# A fresh machine, provisioned on two busy cores; it only has to end at all.
+INTEGRATION_SECONDS = 1200
 FOLDER_MARKERS = {"lab": pytest.mark.lab, "integration": pytest.mark.integration}
 
 # A shared, busy machine must not fail a property by being slow; CI must fail the same way twice.
@@ -23,5 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
         if marker := FOLDER_MARKERS.get(folder):
             item.add_marker(marker)
+        if folder == "integration" and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(INTEGRATION_SECONDS))
         if item.get_closest_marker("emulated") and "emulated" not in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid} is marked emulated: its name must say so")

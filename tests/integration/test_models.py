@@ -1,0 +1,96 @@
+"""`--model`: weights that are on the box, and weights from a hub (emulated, through a tunnel)."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.integration.cli import Provision
+from tests.lab import Machine
+from tests.unit.target.runtime.sources.hub_server import COMMIT, Hub, serve
+
+GGUF = "/var/lib/provisioner/models/gemma-3-270m-q4_k_m/gemma-3-270m-q4_k_m.gguf"
+HUB_PORT = 18080
+
+
+def ran(provision: Provision) -> set[str]:
+    """The roles that changed something in the last run."""
+    return {event["role"] for event in provision.events() if event["kind"] == "changed"}
+
+
+def test_a_file_on_the_box(converged: Machine, module_provision: Provision) -> None:
+    converged.run("sh", "-ec", f"mkdir -p /srv/models && cp {GGUF} /srv/models/mine.gguf")
+    host = (
+        module_provision.up(converged, "--model", "path:/srv/models/mine.gguf").expect(0).host(converged.name)
+    )
+    assert (host["status"], host["smoke"]["tokens"]) == ("done", 50)
+    assert ran(module_provision) == {"model_weights", "smoke_test"}
+    again = module_provision.up(converged).expect(0).host(converged.name)
+    assert (again["status"], again["plan"]["profile"]) == ("nothing to do", "mine")
+    back = module_provision.up(converged, "--profile", "gemma3-270m").expect(0).host(converged.name)
+    assert back["plan"]["profile"] == "gemma3-270m"
+
+
+def test_a_path_that_is_not_there_is_named_and_nothing_is_lost(
+    converged: Machine, module_provision: Provision
+) -> None:
+    said = module_provision.up(converged, "--model", "path:/srv/nowhere").expect(1).host(converged.name)
+    assert said["role"] == "model_weights"
+    assert "/srv/nowhere" in said["error"]
+    assert module_provision.up(converged, "--profile", "gemma3-270m").expect(0)
+
+
+def test_a_repository_of_an_emulated_hub(
+    converged: Machine, module_provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token reaches the hub and nothing else: no file of the box, no file of the run, no process list."""
+    monkeypatch.setenv("HF_TOKEN", "hf_secret0123456789")
+    content = subprocess.run(
+        ["docker", "exec", converged.container, "cat", GGUF], capture_output=True, check=True
+    ).stdout
+    files = {"config.json": b"{}", "m.gguf": content, "m.bin": b"pickle"}
+    endpoint = f"host_base_hub_endpoint=http://127.0.0.1:{HUB_PORT}"
+    model = ["--profile", "gemma3-270m", "--model", "hf:org/m"]
+    with serve(Hub(files, large={"m.gguf"})) as hub, tunnel(converged, hub):
+        said = module_provision.up(converged, *model, "--set", endpoint).expect(0)
+    host = said.host(converged.name)
+    assert host["smoke"]["tokens"] == 50
+    assert any(f"/org/m/resolve/{COMMIT}/m.gguf" in line for line in hub.asked)
+    assert not any("m.bin" in line for line in hub.asked), "a pickle is not even asked for"
+    assert "Bearer hf_secret0123456789" in hub.tokens
+    assert "hf_secret" not in said.text
+    grep = [
+        "grep",
+        "-rl",
+        "hf_secret",
+        "/opt/provisioner",
+        "/var/lib/provisioner",
+        "/var/log",
+        "/root",
+        "/tmp",
+    ]
+    assert converged.run(*grep, check=False).stdout == ""
+    assert converged.run("sh", "-c", "journalctl --no-pager | grep -c hf_secret", check=False).stdout == "0\n"
+    kept = [path for path in module_provision.state.rglob("*") if path.is_file()]
+    assert [path for path in kept if "hf_secret" in path.read_text(errors="replace")] == []
+
+
+@contextmanager
+def tunnel(machine: Machine, hub: Hub) -> Iterator[None]:
+    """The hub's port on the machine's own loopback."""
+    forward = f"{HUB_PORT}:127.0.0.1:{hub.url.rpartition(':')[2]}"
+    argv = ["ssh", "-F", str(machine.ssh_config), "-o", "ExitOnForwardFailure=yes", "-N", "-R", forward]
+    process = subprocess.Popen([*argv, machine.name])
+    try:
+        machine.run(
+            "sh",
+            "-c",
+            f"for i in $(seq 100); do ss -ltn | grep -q :{HUB_PORT} && exit; sleep .1; done; exit 1",
+        )
+        yield
+    finally:
+        process.terminate()
+        process.wait()
