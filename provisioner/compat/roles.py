@@ -61,7 +61,8 @@ def parse(variable: str, text: str) -> Any:
     if not isinstance(value, _TYPES[kind]) or (kind == "int" and isinstance(value, bool)):
         raise UsageError(f"--set {variable}={text}: not {_WORDS[kind]}", hint=_means(variable, option))
     elements = str(option.get("elements", ""))
-    if kind == "list" and elements and not all(isinstance(item, _TYPES[elements]) for item in value):
+    items: list[Any] = value if isinstance(value, list) and elements else []
+    if not all(isinstance(item, _TYPES[elements]) for item in items):
         raise UsageError(
             f"--set {variable}={text}: not {_WORDS[elements]} each", hint=_means(variable, option)
         )

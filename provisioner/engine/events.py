@@ -10,6 +10,8 @@ from typing import Any
 
 # Between what is wrong and the next step, in the message of a task that failed (ansible/target.py: sentence).
 DASH = " — "
+# What a role tells the person who waits.
+DEBUG = ("debug", "ansible.builtin.debug")
 
 
 class Kind(StrEnum):
@@ -21,6 +23,7 @@ class Kind(StrEnum):
     SKIPPED = "skipped"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
+    SAID = "said"
     PROGRESS = "progress"
 
 
@@ -28,7 +31,7 @@ class Kind(StrEnum):
 class Event:
     """One event on one host. `at` is epoch seconds; `data` is progress or a role's result.
 
-    `message` is what went wrong in one line, `hint` the next step when the task named one.
+    `message` is what a role said, or what went wrong in one line; then `hint` is the next step, if one was named.
     """
 
     kind: Kind
@@ -62,6 +65,8 @@ def translate(raw: Mapping[str, Any]) -> Event | None:
     if kind is Kind.FAILED and data.get("ignore_errors"):
         kind = Kind.OK
     message, hint = _complaint(result) if kind in (Kind.FAILED, Kind.UNREACHABLE) else ("", "")
+    if kind is Kind.OK and data.get("task_action") in DEBUG:
+        kind, message = Kind.SAID, str(result.get("msg") or "")
     return Event(
         kind=kind,
         host=str(data.get("host", "")),

@@ -76,7 +76,9 @@ class Terminal:
             if event.role and self._role.get(event.host) != event.role and event.kind is Kind.STARTED:
                 self._role[event.host] = event.role
                 self.line(f"{event.host}  {event.role}")
-            if event.kind is Kind.STARTED and event.task:
+            if event.kind is Kind.SAID:
+                self.line(f"{event.host}    {event.message}")
+            elif event.kind is Kind.STARTED and event.task:
                 self._show(event.host, event.task)
             elif event.kind in (Kind.FAILED, Kind.UNREACHABLE):
                 # Why, and what to do about it, is said once: when the host's ending is told.

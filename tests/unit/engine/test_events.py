@@ -21,6 +21,7 @@ def raw(event: str, **data: Any) -> dict[str, Any]:
         (raw("runner_on_ok", res={"changed": False}), Kind.OK, ""),
         (raw("runner_on_ok", res={"changed": True}), Kind.CHANGED, ""),
         (raw("runner_on_skipped", res={}), Kind.SKIPPED, ""),
+        (raw("runner_on_ok", task_action="ansible.builtin.debug", res={"msg": "wait"}), Kind.SAID, "wait"),
         (raw("runner_on_failed", res={"msg": "no space\nmore"}), Kind.FAILED, "no space"),
         (raw("runner_on_failed", res={"stderr": "first\nlast words\n"}), Kind.FAILED, "last words"),
         (raw("runner_on_failed", res={}), Kind.FAILED, "failed without saying why"),
