@@ -225,6 +225,13 @@ def test_importing_the_schema_stays_cheap() -> None:
 
 
 def test_a_bare_box_where_sudo_works_can_be_given_python() -> None:
-    bare = {"schema": 1, "python": None, "os": {}, "uid": 1000, "root": "yes", "sudo": "password"}
+    bare: dict[str, Any] = {
+        "schema": 1,
+        "python": None,
+        "os": {},
+        "uid": 1000,
+        "root": "yes",
+        "sudo": "password",
+    }
     assert Facts.decode(bare).privilege == "root"
     assert Facts.decode(bare | {"root": "no"}).privilege == "none"

@@ -55,16 +55,25 @@ RECEIPT_REQUEST = {
 
 def receipt(request: dict[str, Any] | None) -> dict[str, Any]:
     """A readable receipt that remembers what was asked for."""
-    body = {
-        "schema": 1, "role": "smoke_test", "role_digest": "d", "inputs": {}, "resources": [], "request": request,
-    }  # fmt: skip
+    body: dict[str, Any] = {
+        "schema": 1,
+        "role": "smoke_test",
+        "role_digest": "d",
+        "inputs": {},
+        "resources": [],
+    }
+    body["request"] = request
     return {"scope": "system", "role": "smoke_test", "path": "/r", "body": body}
+
+
+NO_GPU = "no NVIDIA GPU found: the CPU route, with gemma3-270m"
+REMEMBERED = receipt(RECEIPT_REQUEST)
 
 
 @pytest.mark.parametrize(
     ("changes", "settings", "profile", "scope", "note"),
     [
-        ({}, Settings(), "gemma3-270m", "system", "no NVIDIA GPU found: the CPU route, with gemma3-270m"),
+        ({}, Settings(), "gemma3-270m", "system", NO_GPU),
         (
             {"gpus": [GPU_24]},
             Settings(),
@@ -85,9 +94,9 @@ def receipt(request: dict[str, Any] | None) -> dict[str, Any]:
             Settings(),
             "gemma3-270m",
             "user",
-            "no NVIDIA GPU found: the CPU route, with gemma3-270m",
+            NO_GPU,
         ),
-        ({}, Settings(scope="user"), "gemma3-270m", "user", "no NVIDIA GPU found: the CPU route, with gemma3-270m"),
+        ({}, Settings(scope="user"), "gemma3-270m", "user", NO_GPU),
         ({}, Settings(profile="gemma3-270m-transformers"), "gemma3-270m-transformers", "system", None),
         ({}, Settings(model="path:/models/x.gguf"), "x", "system", None),
         ({}, Settings(model="hf:org/tiny@abc"), "tiny", "system", None),
@@ -98,8 +107,8 @@ def receipt(request: dict[str, Any] | None) -> dict[str, Any]:
             "system",
             "no Python: it comes first, then the machine is looked at and planned for real",
         ),
-        ({"receipts": [receipt(RECEIPT_REQUEST)]}, Settings(), "gemma3-270m-transformers", "system", None),
-        ({"receipts": [receipt(RECEIPT_REQUEST)]}, Settings(profile="gemma3-270m"), "gemma3-270m", "system", None),
+        ({"receipts": [REMEMBERED]}, Settings(), "gemma3-270m-transformers", "system", None),
+        ({"receipts": [REMEMBERED]}, Settings(profile="gemma3-270m"), "gemma3-270m", "system", None),
     ],
 )  # fmt: skip
 def test_a_plan_is_made(
