@@ -31,7 +31,7 @@ class Kind(StrEnum):
 class Event:
     """One event on one host. `at` is epoch seconds; `data` is progress or a role's result.
 
-    `message` is what a role said, or what went wrong in one line; then `hint` is the next step, if one was named.
+    `message` is what a role said, or what went wrong in one line; `hint` is the next step, if one was named.
     """
 
     kind: Kind
