@@ -15,19 +15,33 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the parent dies (Linux; elsewhere a closed terminal does it)."""
+def die_with(parent: int) -> None:
+    """Ask the kernel for SIGKILL when this parent dies (Linux; elsewhere a closed terminal does it)."""
     if sys.platform == "linux":
-        parent = os.getppid()
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
         if os.getppid() != parent:
             raise SystemExit("the controller ended before Ansible could start")
 
 
+def bind_children() -> None:
+    """Have what this process forks die with it too: the kernel forgets that wish at each fork.
+
+    Ansible's workers are such forks, and one that waits for a long job would wait on for nobody.
+    """
+    forking = [os.getpid()]
+
+    def in_child() -> None:
+        parent, forking[0] = forking[0], os.getpid()
+        die_with(parent)
+
+    os.register_at_fork(after_in_child=in_child)
+
+
 def main() -> None:
     """Drop what ansible-runner wrote of our environment (it may hold a hub token), then be Ansible."""
-    die_with_parent()
+    die_with(os.getppid())
+    bind_children()
     Path(os.environ["PROVISION_ARTIFACTS"], "command").unlink(missing_ok=True)
     from ansible.cli.playbook import main as ansible_main
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from provisioner.errors import ExitCode, ProvisionError
 
 Sink = Callable[[Event], None]
 FORKS = 50
+# How long an interrupt may go unheard while Ansible says nothing.
+INTERRUPT_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def run_roles(
             sink(event)
         return False  # nothing is kept in files: the journal has it
 
-    with _private_dir() as folder:
+    with _own_signals(), _private_dir() as folder:
         _write_inputs(folder, names, jobs, run)
         runner = ansible_runner.run(
             private_data_dir=str(folder),
@@ -84,6 +88,7 @@ def run_roles(
             passwords={r"^BECOME password.*:\s*?$": become_password} if become_password else None,
             cmdline=" ".join(_arguments(become_password, check)) or None,
             forks=min(FORKS, len(jobs)),
+            settings={"pexpect_timeout": INTERRUPT_SECONDS},
             event_handler=on_event,
             quiet=True,
         )
@@ -106,6 +111,20 @@ def _arguments(become_password: str | None, check: bool) -> Iterator[str]:
 def _inventory_name(name: str, index: int) -> str:
     """A name that Ansible's inventory takes as it is: `user@host:22` would be read as a port and a range."""
     return name if name.replace("-", "").replace(".", "").replace("_", "").isalnum() else f"host-{index}"
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Take back the signals that ansible-runner claims and keeps: later interrupts are ours again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

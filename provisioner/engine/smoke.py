@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -49,10 +50,12 @@ def _answer(host: Surveyed, access: Access) -> HostResult:
         "wait": True,
         "check": False,
     }
+    started = time.monotonic()
     try:
         answer = connect(inside, access).call(
             "runtime.jobs", request, privilege=privilege, timeout=SMOKE_SECONDS
         )
     except ProvisionError as error:
         return result.failed(error)
-    return replace(result, status=Status.DONE, smoke=answer["result"])
+    seconds = time.monotonic() - started
+    return replace(result, status=Status.ANSWERED, smoke=answer["result"], seconds=seconds)

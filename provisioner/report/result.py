@@ -20,6 +20,7 @@ class Status(StrEnum):
 
     CONVERGED = "nothing to do"
     DONE = "done"
+    ANSWERED = "answered"
     WOULD_CHANGE = "would change"
     DRIFTED = "drifted"
     IMPOSSIBLE = "impossible"
@@ -29,6 +30,7 @@ class Status(StrEnum):
 _CODES = {
     Status.CONVERGED: ExitCode.DONE,
     Status.DONE: ExitCode.DONE,
+    Status.ANSWERED: ExitCode.DONE,
     Status.WOULD_CHANGE: ExitCode.DRIFT,
     Status.DRIFTED: ExitCode.DRIFT,
     Status.IMPOSSIBLE: ExitCode.PLAN_IMPOSSIBLE,

@@ -19,6 +19,7 @@ _BOLD, _DIM, _RED, _GREEN, _YELLOW, _OFF = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x
 _COLOURS = {
     Status.CONVERGED: _GREEN,
     Status.DONE: _GREEN,
+    Status.ANSWERED: _GREEN,
     Status.WOULD_CHANGE: _YELLOW,
     Status.DRIFTED: _YELLOW,
     Status.IMPOSSIBLE: _RED,

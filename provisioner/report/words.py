@@ -94,6 +94,8 @@ def ending(host: HostResult) -> str:
         case Status.DONE:
             plural = "change" if host.changed == 1 else "changes"
             return f"done in {duration(host.seconds)}, {host.changed} {plural}"
+        case Status.ANSWERED:
+            return f"answered in {duration(host.seconds)}"
         case Status.WOULD_CHANGE:
             roles = [drift.role for drift in host.drift if drift.status != "clean"]
             return f"would change {', '.join(roles)}; nothing was touched"

@@ -58,6 +58,7 @@ def test_endings() -> None:
     assert said(
         ("ended", host(status=Status.DONE, changed=3, seconds=42.4, smoke=SMOKE)),
         ("ended", host(status=Status.CONVERGED, drift=())),
+        ("ended", host(status=Status.ANSWERED, seconds=2.25)),
         ("ended", host(status=Status.WOULD_CHANGE)),
         ("ended", host()),
         ("ended", host(status=Status.IMPOSSIBLE, plan=None, why_not=why)),
@@ -67,6 +68,7 @@ def test_endings() -> None:
         "  “你好,Open-AutoGLM!” → “a model answers”\n"
         "  50 tokens at 62 tokens/s on the CPU, loaded in 0.8 s\n"
         "box  nothing to do: everything is as its receipts say\n"
+        "box  answered in 2.2 s\n"
         "box  would change host_base; nothing was touched\n"
         "box  1 thing differs from the receipts\n"
         "  next: provision up mends it\n"
