@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import sys
 from collections.abc import Callable
@@ -15,6 +17,9 @@ from provisioner.compat import Settings
 from provisioner.errors import UsageError
 from provisioner.hosts.transport import Access, Transport
 from provisioner.yamlfile import load_yaml
+
+SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -96,8 +101,8 @@ def where_from(options: dict[str, Any]) -> Where:
     )
 
 
-def settings_from(options: dict[str, Any]) -> Settings:
-    """Take this group's options out of `options`."""
+def settings_from(options: dict[str, Any], where: Where) -> Settings:
+    """Take this group's options out of `options`. For this machine SSL_CERT_FILE is a --ca-certificate too."""
     from provisioner import profiles
     from provisioner.compat import roles
 
@@ -113,6 +118,8 @@ def settings_from(options: dict[str, Any]) -> Settings:
         else:
             variables[key] = roles.parse(key, value)
     certificates = [_certificate(path) for path in options.pop("certificates")]
+    if not (certificates or where.hosts or where.inventories):
+        certificates = own_authorities(os.environ.get("SSL_CERT_FILE"))
     if certificates:
         variables["host_base_ca_certificates"] = certificates
     profile, model = options.pop("profile"), options.pop("model")
@@ -152,6 +159,20 @@ def _certificate(path: Path) -> str:
     if "-----BEGIN CERTIFICATE-----" not in text:
         raise UsageError(f"--ca-certificate {path}: no certificate in it", hint="it must be a PEM file")
     return text
+
+
+def own_authorities(bundle: str | None, system: Path = SYSTEM_BUNDLE) -> list[str]:
+    """The certificates in `bundle` that this system does not trust yet: a company's own authority."""
+    if not bundle or not Path(bundle).is_file():
+        return []
+    known = set(_bodies(system.read_text(encoding="utf-8", errors="replace")) if system.is_file() else {})
+    text = Path(bundle).read_text(encoding="utf-8", errors="replace")
+    return [pem + "\n" for body, pem in _bodies(text).items() if body not in known]
+
+
+def _bodies(text: str) -> dict[str, str]:
+    """Each certificate by what it holds, whatever its line breaks are."""
+    return {"".join(pem.split()): pem for pem in _PEM.findall(text)}
 
 
 def _password(*, ask: bool, file: Path | None) -> str | None:

@@ -24,7 +24,8 @@ def command(as_json: bool, **rest: Any) -> int:
     from provisioner.engine.survey import survey
 
     started = time.monotonic()
-    where, settings = options.where_from(rest), options.settings_from(rest)
+    where = options.where_from(rest)
+    settings = options.settings_from(rest, where)
     results = smoke(survey(options.transports(where), settings), where.access)
     result = RunResult("smoke", results, seconds=time.monotonic() - started)
     terminal = Terminal(sys.stderr if as_json else sys.stdout)

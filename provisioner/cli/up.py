@@ -30,7 +30,8 @@ def command(check: bool, as_json: bool, **rest: Any) -> int:
     Run again it confirms in about a second that there is nothing to do. Interrupting it loses nothing.
     """
     started = time.monotonic()
-    where, settings = options.where_from(rest), options.settings_from(rest)
+    where = options.where_from(rest)
+    settings = options.settings_from(rest, where)
     terminal = Terminal(sys.stderr if as_json else sys.stdout)
     hosts = survey(options.transports(where), settings)
     _show(hosts, terminal, check=check)

@@ -26,7 +26,8 @@ def command(as_json: bool, **rest: Any) -> int:
     from provisioner.engine.verify import verify
 
     started = time.monotonic()
-    where, settings = options.where_from(rest), options.settings_from(rest)
+    where = options.where_from(rest)
+    settings = options.settings_from(rest, where)
     results = verify(options.transports(where), settings)
     result = RunResult("verify", results, seconds=time.monotonic() - started)
     terminal = Terminal(sys.stderr if as_json else sys.stdout)
