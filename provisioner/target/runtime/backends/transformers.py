@@ -34,12 +34,13 @@ def generate(spec: Dict[str, Any], context: Any) -> Generated:
         )
     began = time.monotonic()
     folder, extra = _place(spec["model"])
-    tokenizer = _tokenizer(spec, folder, extra, context)
+    tokenizer, config = _tokenizer(spec, folder, extra, context)
     context.say("loading the model")
+    # Straight to the GPU: a box may have less memory than its GPU.
+    where = {"device_map": device} if device == "cuda" else {}
+    dtype = _dtype(torch, spec.get("dtype") or "auto")
     try:
-        model = auto.from_pretrained(
-            folder, dtype=_dtype(torch, spec.get("dtype") or "auto"), use_safetensors=True, **extra
-        ).to(device)
+        model = auto.from_pretrained(folder, dtype=dtype, use_safetensors=True, **config, **where, **extra)
     except torch.cuda.OutOfMemoryError as error:
         raise TargetError(
             f"the GPU's memory does not hold this model: {str(error).splitlines()[0]}",
@@ -93,25 +94,30 @@ def _place(model: str) -> Any:
 
 
 def _tokenizer(spec: Dict[str, Any], folder: str, extra: Dict[str, Any], context: Any) -> Any:
-    """The tokenizer or processor. Converting one out of a GGUF takes a minute: once, then kept."""
+    """(tokenizer or processor, arguments that spare reading the configuration again).
+
+    Converting them out of a GGUF takes a minute, so it is done once and kept.
+    """
     import transformers
 
     auto: Any = transformers.AutoTokenizer
     if not extra and os.path.exists(os.path.join(folder, "preprocessor_config.json")):
         auto = transformers.AutoProcessor
     if not extra:
-        return auto.from_pretrained(folder)
+        return auto.from_pretrained(folder), {}
     kept = _kept_tokenizer(spec, folder, extra)
     if kept and os.path.exists(os.path.join(kept, "tokenizer_config.json")):
         context.say("loading the converted tokenizer")
-        return auto.from_pretrained(kept)
+        return auto.from_pretrained(kept), {"config": transformers.AutoConfig.from_pretrained(kept)}
     context.say("converting the tokenizer (once, about a minute)")
     tokenizer = auto.from_pretrained(folder, **extra)
+    config = transformers.AutoConfig.from_pretrained(folder, **extra)
     if kept:
         building = f"{kept}.{os.getpid()}"
         tokenizer.save_pretrained(building)
+        config.save_pretrained(building)
         os.rename(building, kept)
-    return tokenizer
+    return tokenizer, {"config": config}
 
 
 def _kept_tokenizer(spec: Dict[str, Any], folder: str, extra: Dict[str, Any]) -> Optional[str]:
@@ -123,7 +129,7 @@ def _kept_tokenizer(spec: Dict[str, Any], folder: str, extra: Dict[str, Any]) ->
     os.makedirs(place, exist_ok=True)
     stat = os.stat(os.path.join(folder, extra["gguf_file"]))
     version = metadata.version("transformers")
-    return os.path.join(place, f"tokenizer-{extra['gguf_file']}-{stat.st_size}-{stat.st_mtime_ns}-{version}")
+    return os.path.join(place, f"converted-{extra['gguf_file']}-{stat.st_size}-{stat.st_mtime_ns}-{version}")
 
 
 def _dtype(torch: Any, name: str) -> Any:

@@ -10,6 +10,7 @@ import fnmatch
 import hashlib
 import os
 import re
+import shutil
 import sys
 import zipfile
 from typing import Any, Dict, List, NamedTuple, Optional
@@ -99,8 +100,11 @@ def _download(task: Fetch, wheels: str, item: _Requirement, before: int, run: pr
         return match is not None
 
     # TMPDIR: pip downloads there first, and /tmp is often a small file system in memory.
-    scratch = os.path.join(wheels, ".tmp")
-    os.makedirs(scratch, exist_ok=True)
+    scratch = os.path.join(task.into, ".pip")
+    if os.path.isdir(scratch):
+        # What a killed pip left is of no use to the next one.
+        shutil.rmtree(scratch)
+    os.makedirs(scratch)
     done = run(
         [
             sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes",
