@@ -61,7 +61,7 @@ def provision() -> None:
 def main() -> None:
     """Entry point: one place where errors become lines and exit codes."""
     try:
-        code = provision.main(standalone_mode=False)
+        code = provision.main(prog_name="provision", standalone_mode=False)
     except ProvisionError as error:
         _say(error.message, error.hint)
         code = error.code

@@ -102,7 +102,7 @@ def where_from(options: dict[str, Any]) -> Where:
 
 
 def settings_from(options: dict[str, Any], where: Where) -> Settings:
-    """Take this group's options out of `options`. For this machine SSL_CERT_FILE is a --ca-certificate too."""
+    """Take this group's options out of `options`. Here SSL_CERT_FILE is as good as --ca-certificate."""
     from provisioner import profiles
     from provisioner.compat import roles
 
