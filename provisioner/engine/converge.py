@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 import shlex
-import socket
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import Any
 
 from provisioner.compat import Settings
-from provisioner.engine.events import Event, Kind
+from provisioner.engine.attendance import attend_all
 from provisioner.engine.run import HostJob, HostOutcome, Sink, run_roles
 from provisioner.engine.survey import Surveyed, survey
-from provisioner.errors import ProvisionError
-from provisioner.hosts.errors import Busy
-from provisioner.hosts.gather import WORKERS
 from provisioner.hosts.ssh import ssh_common_args
 from provisioner.hosts.target import Target
-from provisioner.hosts.transport import Access, Privilege
+from provisioner.hosts.transport import Access
 from provisioner.report.result import HostResult, Status
 
 
@@ -121,64 +114,6 @@ def connection_variables(target: Target, access: Access) -> dict[str, Any]:
         "ansible_ssh_common_args": shlex.join(ssh_common_args(target, access)),
         **{name: value for name, value in reached.items() if value is not None},
     }
-
-
-class Attendance:
-    """Holds a box's run lock and passes its jobs' progress on, until it is closed or we die."""
-
-    def __init__(self, host: Surveyed, run: str, sink: Sink) -> None:
-        """Take the lock. Raises Busy naming who holds it, or what went wrong on the way there."""
-        name = host.result.name
-        who = f"{getpass.getuser()}@{socket.gethostname()}"
-        request = {"state": host.plan.places.state, "holder": {"who": who, "run": run}}
-        privilege: Privilege = "auto" if host.plan.scope == "system" else "none"
-        self._channel = host.transport.stream("probe.attend", request, privilege=privilege)
-        answers = iter(self._channel)
-        first: Mapping[str, Any] = next(answers, {})
-        if first.get("lock") != "held":
-            self._channel.close()
-            holder = first.get("holder") or {}
-            raise Busy(
-                f"{name}: another run is at work there: {holder.get('who', 'unknown')}",
-                holder=dict(holder),
-                hint="wait until it ends, then run the same again",
-            )
-        self._watcher = threading.Thread(target=_watch, args=(name, answers, sink), daemon=True)
-        self._watcher.start()
-
-    def close(self) -> None:
-        """Give the lock back."""
-        self._channel.close()
-        self._watcher.join(timeout=5)
-
-
-def attend_all(
-    hosts: Mapping[str, Surveyed], run: str, sink: Sink
-) -> tuple[dict[str, Attendance], dict[str, ProvisionError]]:
-    """The locks of all hosts at once, and why there are none for the others."""
-    held: dict[str, Attendance] = {}
-    refused: dict[str, ProvisionError] = {}
-
-    def attend(name: str) -> None:
-        try:
-            held[name] = Attendance(hosts[name], run, sink)
-        except ProvisionError as error:
-            refused[name] = error
-
-    with ThreadPoolExecutor(min(WORKERS, max(1, len(hosts)))) as pool:
-        list(pool.map(attend, hosts))
-    return held, refused
-
-
-def _watch(name: str, answers: Iterator[dict[str, Any]], sink: Sink) -> None:
-    """Pass progress on. Losing the watch loses only the display: Ansible reports the connection itself."""
-    try:
-        for answer in answers:
-            progress = answer.get("progress")
-            if progress:
-                sink(Event(Kind.PROGRESS, name, data=progress))
-    except ProvisionError as error:
-        sink(Event(Kind.PROGRESS, name, data={"phase": f"progress is not shown any more: {error.message}"}))
 
 
 def _ending(before: HostResult, after: HostResult, outcome: HostOutcome) -> HostResult:

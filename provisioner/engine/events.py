@@ -44,6 +44,7 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+LOST_HINT = "run the same command again: what runs on the box goes on, and is not started twice"
 _KINDS = {
     "runner_on_start": Kind.STARTED,
     "runner_on_ok": Kind.OK,
@@ -64,7 +65,11 @@ def translate(raw: Mapping[str, Any]) -> Event | None:
         kind = Kind.CHANGED
     if kind is Kind.FAILED and data.get("ignore_errors"):
         kind = Kind.OK
-    message, hint = _complaint(result) if kind in (Kind.FAILED, Kind.UNREACHABLE) else ("", "")
+    message, hint = "", ""
+    if kind is Kind.FAILED:
+        message, hint = _complaint(result)
+    elif kind is Kind.UNREACHABLE:
+        message, hint = _loss(result)
     if kind is Kind.OK and data.get("task_action") in DEBUG:
         kind, message = Kind.SAID, str(result.get("msg") or "")
     return Event(
@@ -76,6 +81,13 @@ def translate(raw: Mapping[str, Any]) -> Event | None:
         hint=hint,
         data={"result": result["result"]} if isinstance(result.get("result"), dict) else {},
     )
+
+
+def _loss(result: Mapping[str, Any]) -> tuple[str, str]:
+    """What to say of a connection that was there, since the box was looked at over it, and now is not."""
+    said = str(result.get("msg") or "").rpartition(" ssh:")[2].strip().splitlines()
+    why = f": {said[-1].strip()}" if said else ""
+    return f"the connection broke off{why}", LOST_HINT
 
 
 def _complaint(result: Mapping[str, Any]) -> tuple[str, str]:

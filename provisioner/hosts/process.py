@@ -42,6 +42,9 @@ class Child(Protocol):
     def lines(self) -> Iterator[bytes]:
         """Its output, a line at a time, until it closes it."""
 
+    def send(self, data: bytes) -> None:
+        """Write to its input; nothing happens when it reads no more."""
+
     def close(self, timeout: float) -> Finished:
         """Close its input, wait `timeout` seconds, then end it. `stdout` is empty: `lines` had it."""
 
@@ -191,6 +194,14 @@ class _RealChild:
             if not line:
                 return
             yield line
+
+    def send(self, data: bytes) -> None:
+        assert self._process.stdin
+        if self._finished is None:
+            # That it has gone is found by reading its output.
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(data)
+                self._process.stdin.flush()
 
     def close(self, timeout: float) -> Finished:
         assert self._process.stdin

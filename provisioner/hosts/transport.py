@@ -47,9 +47,10 @@ class Standing:
 
 
 class Channel(Protocol):
-    """An entry that goes on answering. Iterate it for its answers; close it to end it."""
+    """An entry that goes on answering. Iterate it for its answers; `beat` shows it that we live; close it."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
+    def beat(self) -> None: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -278,6 +279,10 @@ class _PipedChannel:
         finished = self._child.close(_CLOSE_SECONDS)
         if finished.code:
             raise self._transport.failure(self._entry, finished, broken, arrived=True)
+
+    def beat(self) -> None:
+        if not self._closed:
+            self._child.send(b"\n")
 
     def close(self) -> None:
         self._closed = True

@@ -1,7 +1,7 @@
 """The attendant: holds a box's run lock for as long as the controller lives, and reports on its jobs.
 
-Its standard input is the controller's end of the connection. When that closes, for whatever reason, this
-process ends, and the kernel frees an flock with the process that held it.
+Its standard input is the controller's end of the connection. When that closes, or brings nothing for too
+long, this process ends, and the kernel frees an flock with the process that held it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOCK = "run.lock"
 
 def main(request: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
     """`{"lock": "held"}`, then `{"progress": …}` until stdin ends; or one `{"lock": "busy", "holder"}`."""
-    return attend(request["state"], request["holder"], _stdin_ended)
+    return attend(request["state"], request["holder"], gone(0, request.get("silence")))
 
 
 def attend(state: str, holder: Dict[str, Any], ended: Callable[[float], bool]) -> Iterator[Dict[str, Any]]:
@@ -140,6 +140,19 @@ def _progress_files(jobs: str) -> Iterator["tuple[str, str]"]:
         yield path, text
 
 
-def _stdin_ended(seconds: float) -> bool:
-    ready, _, _ = select.select([0], [], [], seconds)
-    return bool(ready) and not os.read(0, 4096)
+def gone(descriptor: int, silence: Optional[float]) -> Callable[[float], bool]:
+    """A function that waits some seconds and says whether the controller has gone.
+
+    It has when its end of the connection is closed, and when nothing came from it for `silence` seconds: a
+    network that just stops closes nothing.
+    """
+    heard = [time.monotonic()]
+
+    def ended(seconds: float) -> bool:
+        ready, _, _ = select.select([descriptor], [], [], seconds)
+        if ready:
+            heard[0] = time.monotonic()
+            return not os.read(descriptor, 4096)
+        return silence is not None and time.monotonic() - heard[0] > silence
+
+    return ended

@@ -34,6 +34,9 @@ class FakeChannel:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         yield from self.answers
 
+    def beat(self) -> None:
+        """Heard."""
+
     def close(self) -> None:
         self.closed = True
 

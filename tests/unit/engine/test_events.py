@@ -25,7 +25,12 @@ def raw(event: str, **data: Any) -> dict[str, Any]:
         (raw("runner_on_failed", res={"msg": "no space\nmore"}), Kind.FAILED, "no space"),
         (raw("runner_on_failed", res={"stderr": "first\nlast words\n"}), Kind.FAILED, "last words"),
         (raw("runner_on_failed", res={}), Kind.FAILED, "failed without saying why"),
-        (raw("runner_on_unreachable", res={"msg": "gone"}), Kind.UNREACHABLE, "gone"),
+        (raw("runner_on_unreachable", res={"msg": ""}), Kind.UNREACHABLE, "the connection broke off"),
+        (
+            raw("runner_on_unreachable", res={"msg": "Failed to connect via ssh: a\r\nb: reset\r\n"}),
+            Kind.UNREACHABLE,
+            "the connection broke off: b: reset",
+        ),
     ],
 )
 def test_an_event_is_translated(given: dict[str, Any], kind: Kind, message: str) -> None:

@@ -24,6 +24,9 @@ class FakeChild:
     def lines(self) -> Iterator[bytes]:
         yield from self._left
 
+    def send(self, data: bytes) -> None:
+        """Heard."""
+
     def close(self, timeout: float) -> Finished:
         return Finished(self.finished.code, b"", self.finished.stderr)
 

@@ -15,7 +15,7 @@ import pytest
 
 from provisioner.hosts import bundle
 from provisioner.target.errors import TargetError
-from provisioner.target.probe.attend import attend, holder_of
+from provisioner.target.probe.attend import attend, gone, holder_of
 
 HOLDER = {"who": "ann@laptop", "run": "r1"}
 
@@ -115,6 +115,17 @@ def test_a_killed_attendant_leaves_no_lock(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.lock").read_text())["pid"] == process.pid
     assert holder_of(str(tmp_path)) is None
     stop(process)
+
+
+def test_a_controller_is_gone_when_it_hangs_up_or_falls_silent() -> None:
+    reading, writing = os.pipe()
+    patient, hasty, deaf = gone(reading, 60), gone(reading, -1), gone(reading, None)
+    assert (patient(0), hasty(0), deaf(0)) == (False, True, False)
+    os.write(writing, b"\n")
+    assert hasty(0) is False, "it was heard this very moment"
+    os.close(writing)
+    assert (patient(0), hasty(0), deaf(0)) == (True, True, True)
+    os.close(reading)
 
 
 class Clock:
