@@ -12,6 +12,16 @@ from tests.lab.fixtures import MachineFactory, lab_ready, machine_factory, modul
 
 __all__ = ["lab_ready", "machine_factory", "module_machine_factory"]
 
+# A whole run from a bare machine, on two cores that others use too.
+SECONDS = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for a machine may take longer than a unit test."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SECONDS))
+
 
 @pytest.fixture
 def provision(tmp_path: Path) -> Provision:
