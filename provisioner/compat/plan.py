@@ -106,7 +106,7 @@ def make_plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
         scope=scope,
         places=places,
         roles=_role_variables(profile, scope, places, settings),
-        request=_request(profile, settings),
+        request=_request(facts, profile, settings),
         notes=tuple(notes),
     )
 
@@ -227,10 +227,12 @@ def _warnings(facts: Facts) -> list[str]:
     return found
 
 
-def _request(profile: Profile, settings: Settings) -> dict[str, Any]:
+def _request(facts: Facts, profile: Profile, settings: Settings) -> dict[str, Any]:
+    # What was chosen for a box that nobody could look at yet must not bind the choice that follows.
+    chosen = None if settings.model or facts.python is None else profile.name
     public = {name: value for name, value in settings.variables.items() if not role_data.is_secret(name)}
     return {
-        "profile": settings.profile or (None if settings.model else profile.name),
+        "profile": settings.profile or chosen,
         "model": settings.model,
         "profile_overrides": dict(settings.profile_overrides),
         "variables": public,

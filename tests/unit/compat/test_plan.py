@@ -207,6 +207,24 @@ def test_a_bare_up_asks_for_what_the_box_was_last_asked_for() -> None:
     assert plan.roles["host_base"]["host_base_pypi_index"] == "http://mirror/simple"
 
 
+@pytest.mark.parametrize(
+    ("changes", "settings", "remembered"),
+    [
+        ({}, Settings(), "gemma3-270m"),
+        ({"python": None}, Settings(), None),
+        ({"python": None}, Settings(profile="gemma3-270m-transformers"), "gemma3-270m-transformers"),
+        ({}, Settings(model="hf:a/b"), None),
+    ],
+)
+def test_what_a_box_will_remember(
+    changes: dict[str, Any], settings: Settings, remembered: str | None
+) -> None:
+    """Not what was chosen before anybody could look at it: there may be a GPU."""
+    plan = make_plan(facts(**changes), settings)
+    assert isinstance(plan, Plan)
+    assert plan.request["profile"] == remembered
+
+
 def test_the_plan_follows_the_scope_everywhere() -> None:
     plan = make_plan(facts(**PLAIN_USER), Settings())
     assert isinstance(plan, Plan)
