@@ -78,13 +78,13 @@ def run_roles(
         return False  # nothing is kept in files: the journal has it
 
     with _own_signals(), _private_dir() as folder:
-        _write_inputs(folder, names, jobs, run)
+        write_inputs(folder, names, jobs, run)
         runner = ansible_runner.run(
             private_data_dir=str(folder),
             ident="run",
             playbook=str(layout.playbooks() / playbook),
             inventory=str(folder / "inventory" / "hosts.json"),
-            envvars=_environment(folder),
+            envvars=environment(folder),
             passwords={r"^BECOME password.*:\s*?$": become_password} if become_password else None,
             cmdline=" ".join(_arguments(become_password, check)) or None,
             forks=min(FORKS, len(jobs)),
@@ -140,7 +140,11 @@ def _private_dir() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_inputs(folder: Path, names: Mapping[str, str], jobs: Sequence[HostJob], run: str) -> None:
+def write_inputs(folder: Path, names: Mapping[str, str], jobs: Sequence[HostJob], run: str) -> None:
+    """What Ansible reads, into an empty folder: inventory/hosts.json, ansible.cfg and our ansible-playbook.
+
+    `names` maps each job's name in the inventory to its own; both in the order of `jobs`.
+    """
     hosts = {
         inventory_name: {
             **job.variables,
@@ -176,7 +180,8 @@ def _write_inputs(folder: Path, names: Mapping[str, str], jobs: Sequence[HostJob
     wrapper.chmod(0o700)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
+    """The variables that lead Ansible to what `write_inputs` has put into the folder."""
     return {
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
