@@ -118,7 +118,7 @@ def up_plainly(provision: Provision, machine: Machine, user: str, *more: str) ->
 
 
 def system_wide(machine: Machine) -> str:
-    """What there is of ours outside of homes, and every package."""
-    places = f"/opt {SYSTEM_STATE} /var/cache/provisioner /usr/local /etc"
+    """What is outside of homes, packages too; but for the cache, which machines of the lab share."""
+    places = f"/opt {SYSTEM_STATE} /usr/local /etc"
     listing = f"find {places} -type f -printf '%p %s %T@\\n' 2>/dev/null | sort; dpkg-query -W"
     return machine.run("sh", "-c", listing).stdout
