@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -90,7 +90,7 @@ def remembered(facts: Facts, settings: Settings) -> Settings:
 def make_plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
     """The plan for one box, or why there is none. Raises UsageError for a profile nobody knows."""
     settings = remembered(facts, settings)
-    profile, notes = _choose_profile(facts, settings)
+    profile = _choose_profile(facts, settings)
     scope = _scope(facts, settings)
     if isinstance(scope, WhyNot):
         return scope
@@ -98,6 +98,7 @@ def make_plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
     if obstacle is not None:
         return obstacle
     places = _places(facts, scope)
+    notes = list(_route_note(facts, profile))
     if scope == "user":
         notes.append(f"without root: everything goes under {places.code.rsplit('/', 1)[0]}")
     notes += _warnings(facts)
@@ -111,17 +112,15 @@ def make_plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
     )
 
 
-def _choose_profile(facts: Facts, settings: Settings) -> tuple[Profile, list[str]]:
+def _choose_profile(facts: Facts, settings: Settings) -> Profile:
     if settings.profile is not None:
-        name, note = settings.profile, ""
+        name = settings.profile
     elif settings.model is not None:
-        name, note = _profile_for_model(facts, settings.model), ""
+        name = _profile_for_model(facts, settings.model)
     else:
-        name, note = _default_profile(facts)
+        name = _default_profile(facts)
     profile = profiles.load(name, settings.profile_overrides)
-    if settings.model is not None:
-        profile = profiles.with_model(profile, settings.model)
-    return profile, [note] if note else []
+    return profile if settings.model is None else profiles.with_model(profile, settings.model)
 
 
 def _profile_for_model(facts: Facts, model: str) -> str:
@@ -130,18 +129,24 @@ def _profile_for_model(facts: Facts, model: str) -> str:
     return "autoglm-phone-9b" if _usable_gpu(facts) else "gemma3-270m-transformers"
 
 
-def _default_profile(facts: Facts) -> tuple[str, str]:
-    fallback = profiles.DEFAULT_WITHOUT_GPU
-    if facts.python is None:
-        return fallback, "no Python: it comes first, then the machine is looked at and planned for real"
-    if not facts.gpus:
-        return fallback, f"no NVIDIA GPU found: the CPU route, with {fallback}"
-    if facts.driver_version is None:
-        return fallback, f"an NVIDIA GPU but no driver for it: the CPU route, with {fallback}"
+def _default_profile(facts: Facts) -> str:
     wanted = profiles.load(profiles.DEFAULT_WITH_GPU)
-    if _vram(facts) < wanted.requires.vram_bytes:
-        return fallback, f"{_gb(_vram(facts))} of VRAM is too little for {wanted.name}: {fallback} instead"
-    return wanted.name, ""
+    enough = _usable_gpu(facts) and _vram(facts) >= wanted.requires.vram_bytes
+    return wanted.name if enough else profiles.DEFAULT_WITHOUT_GPU
+
+
+def _route_note(facts: Facts, profile: Profile) -> Iterator[str]:
+    """Why the GPU is not used, when it is not."""
+    if facts.python is None:
+        yield "no Python: it comes first, then the machine is looked at and planned for real"
+    elif profile.needs_gpu:
+        return
+    elif not facts.gpus:
+        yield f"no NVIDIA GPU found: the CPU route, with {profile.name}"
+    elif facts.driver_version is None:
+        yield f"an NVIDIA GPU but no driver for it: the CPU route, with {profile.name}"
+    else:
+        yield f"{profile.name} runs on the CPU; the largest GPU here has {_gb(_vram(facts))}"
 
 
 def _scope(facts: Facts, settings: Settings) -> Scope | WhyNot:

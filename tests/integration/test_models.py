@@ -14,6 +14,7 @@ from tests.unit.target.runtime.sources.hub_server import COMMIT, Hub, serve
 
 GGUF = "/var/lib/provisioner/models/gemma-3-270m-q4_k_m/gemma-3-270m-q4_k_m.gguf"
 HUB_PORT = 18080
+LLAMA = ("--profile", "gemma3-270m")
 
 
 def ran(provision: Provision) -> set[str]:
@@ -30,17 +31,19 @@ def test_a_file_on_the_box(converged: Machine, module_provision: Provision) -> N
     assert ran(module_provision) == {"model_weights", "smoke_test"}
     again = module_provision.up(converged).expect(0).host(converged.name)
     assert (again["status"], again["plan"]["profile"]) == ("nothing to do", "mine")
-    back = module_provision.up(converged, "--profile", "gemma3-270m").expect(0).host(converged.name)
+    back = module_provision.up(converged, *LLAMA).expect(0).host(converged.name)
     assert back["plan"]["profile"] == "gemma3-270m"
 
 
 def test_a_path_that_is_not_there_is_named_and_nothing_is_lost(
     converged: Machine, module_provision: Provision
 ) -> None:
-    said = module_provision.up(converged, "--model", "path:/srv/nowhere").expect(1).host(converged.name)
+    said = (
+        module_provision.up(converged, *LLAMA, "--model", "path:/srv/nowhere").expect(1).host(converged.name)
+    )
     assert said["role"] == "model_weights"
     assert "/srv/nowhere" in said["error"]
-    module_provision.up(converged, "--profile", "gemma3-270m").expect(0)
+    module_provision.up(converged, *LLAMA).expect(0)
 
 
 def test_a_repository_of_an_emulated_hub(
@@ -53,7 +56,7 @@ def test_a_repository_of_an_emulated_hub(
     ).stdout
     files = {"config.json": b"{}", "m.gguf": content, "m.bin": b"pickle"}
     endpoint = f"host_base_hub_endpoint=http://127.0.0.1:{HUB_PORT}"
-    model = ["--profile", "gemma3-270m", "--model", "hf:org/m"]
+    model = [*LLAMA, "--model", "hf:org/m"]
     with serve(Hub(files, large={"m.gguf"})) as hub, tunnel(converged, hub):
         said = module_provision.up(converged, *model, "--set", endpoint).expect(0)
     host = said.host(converged.name)

@@ -87,7 +87,7 @@ REMEMBERED = receipt(RECEIPT_REQUEST)
             Settings(),
             "gemma3-270m",
             "system",
-            "8.6 GB of VRAM is too little for autoglm-phone-9b: gemma3-270m instead",
+            "gemma3-270m runs on the CPU; the largest GPU here has 8.6 GB",
         ),
         (
             PLAIN_USER,
