@@ -1,0 +1,1 @@
+"""Medians and ratios, side by side in one run, of whole processes."""
