@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from typing import Any
 
 from provisioner import layout
 from provisioner.engine.events import Event, Kind, translate
+from provisioner.engine.scratch import private_dir
 from provisioner.errors import ExitCode, ProvisionError
 
 Sink = Callable[[Event], None]
@@ -77,7 +76,7 @@ def run_roles(
             sink(event)
         return False  # nothing is kept in files: the journal has it
 
-    with _own_signals(), _private_dir() as folder:
+    with _own_signals(), private_dir() as folder:
         write_inputs(folder, names, jobs, run)
         runner = ansible_runner.run(
             private_data_dir=str(folder),
@@ -125,19 +124,6 @@ def _own_signals() -> Iterator[None]:
     finally:
         for number, handler in ours.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _private_dir() -> Iterator[Path]:
-    """A folder only we can read, in memory where there is one, gone whatever happens."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    folder = Path(
-        tempfile.mkdtemp(prefix="provision-", dir=runtime if Path(runtime).is_dir() and runtime else None)
-    )
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_inputs(folder: Path, names: Mapping[str, str], jobs: Sequence[HostJob], run: str) -> None:
