@@ -1,4 +1,4 @@
-"""A run's own folder on this machine: inputs for Ansible, which may hold secrets, and gone when the run is."""
+"""A run's own folder on this machine: Ansible's inputs, which may hold secrets, gone when the run is."""
 
 from __future__ import annotations
 
