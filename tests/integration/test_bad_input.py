@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,10 @@ from tests.integration.holder import apt_held, hold_apt, let_go
 from tests.lab import Machine
 from tests.lab.fixtures import MachineFactory
 
+MODELS = "/var/lib/provisioner/models"
+MODEL = "gemma-3-270m-q4_k_m"
+FILLER = "/var/lib/provisioner/filler"
+FREE = "free=$(df --output=avail -B1M /var/lib/provisioner | tail -n 1)"
 NOWHERE = ("up", "--host", "nowhere.invalid")
 
 
@@ -230,22 +237,35 @@ def test_apt_s_lock_is_waited_for_with_a_word(box: Machine, waited: Said) -> Non
     assert "done in" in waited.out
 
 
-def test_a_full_disk_in_the_middle_of_the_weights(
+def test_a_disk_that_is_too_full_for_the_weights(
     box: Machine, waited: Said, module_provision: Provision
 ) -> None:
-    models = "/var/lib/provisioner/models"
-    box.run("rm", "-r", f"{models}/gemma-3-270m-q4_k_m")
-    leave_free(box, 100)
-    said = plainly(module_provision, box).expect(1)
+    box.run("rm", "-rf", f"{MODELS}/{MODEL}")
+    with filled(box, f"{FREE}; fallocate -l $((free - 100))M {FILLER}"):
+        said = plainly(module_provision, box).expect(1)
     line, step = ending(said, box)
-    assert line.startswith(f"{box.name}  model_weights: "), line
-    assert "full" in line or "No space left" in line
-    assert "/var/lib/provisioner" in line + step
-    assert box.run("ls", models).stdout == "", "nothing half done has the model's name"
+    assert line.startswith(f"{box.name}  model_weights: {MODELS}/.partial-{MODEL}: 253 MB are needed and 10")
+    assert re.fullmatch(r"  next: free \d+ MB on that file system, or choose another folder", step), step
 
-    box.run("rm", "/var/lib/provisioner/filler")
+
+def test_a_disk_that_runs_full_in_the_middle_of_the_weights(
+    box: Machine, waited: Said, module_provision: Provision
+) -> None:
+    box.run("rm", "-rf", f"{MODELS}/{MODEL}", f"{MODELS}/.partial-{MODEL}")
+    half = f'until [ "$(du -sm {MODELS}/.partial-{MODEL} 2>/dev/null | cut -f1)" -gt 5 ] 2>/dev/null'
+    with filled(box, f"{half}; do sleep 0.01; done; {FREE}; fallocate -l $((free - 1))M {FILLER}"):
+        said = plainly(module_provision, box).expect(1)
+    line, step = ending(said, box)
+    # Said by the job that ran out of space, by the one begun after it, which looks first, or by the receipt.
+    said_first, _, why = line.rpartition(": ")
+    assert said_first.startswith(f"{box.name}  model_weights: "), line
+    assert "/var/lib/provisioner/" in said_first
+    assert re.fullmatch(r"No space left on device|253 MB are needed and \S+ kB are free", why), line
+    assert step.startswith("  next: free ")
+    assert MODEL not in box.run("ls", MODELS).stdout.split(), "nothing half done has the model's name"
+
     mended = plainly(module_provision, box).expect(0)
-    assert "model_weights" in mended.out
+    assert "done in" in mended.out
     assert "host_base" not in mended.out, "what was there has stayed"
 
 
@@ -274,10 +294,14 @@ def without_openmp(machine: Machine) -> None:
     machine.run("apt-get", "-q", "-y", "purge", "libgomp1", check=False)
 
 
-def leave_free(machine: Machine, megabytes: int) -> None:
-    """Fill the disk of /opt and /var/lib/provisioner but for so much."""
-    fill = (
-        "free=$(df --output=avail -B1M /var/lib/provisioner | tail -n 1); "
-        f"fallocate -l $((free - {megabytes}))M /var/lib/provisioner/filler"
-    )
-    machine.run("sh", "-c", fill)
+@contextmanager
+def filled(machine: Machine, script: str) -> Iterator[None]:
+    """A script that fills the disk runs on the machine; at the end the disk is free again."""
+    # From a file: on a command line systemd would put values of its own in place of the variables.
+    machine.run("sh", "-c", "cat > /root/filler.sh", input=script)
+    machine.run("systemd-run", "--collect", "--unit=filler", "/bin/sh", "/root/filler.sh")
+    try:
+        yield
+    finally:
+        machine.run("systemctl", "stop", "filler", check=False)
+        machine.run("rm", "-f", FILLER)
