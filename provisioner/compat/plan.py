@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import msgspec
+
 from provisioner import profiles
 from provisioner.compat import roles as role_data
+from provisioner.errors import ProvisionError, UsageError
 from provisioner.facts import SYSTEM_PLACES, Facts, Places
 from provisioner.profiles import Profile
 
@@ -67,29 +70,72 @@ class Plan:
         }
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The `request` in a receipt."""
+
+    profile: str | None = None
+    model: str | None = None
+    profile_overrides: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+
+
 def remembered(facts: Facts, settings: Settings) -> Settings:
     """`settings` on top of what the box was last asked to be, so that a bare `provision up` changes nothing.
 
     Naming a profile or a model starts that choice anew; the other settings (mirrors, certificates) stay.
+    Raises ProvisionError for a receipt whose request nobody can read, unless the choice is made anew.
     """
-    asked = [found.body.request for found in facts.receipts if found.body is not None and found.body.request]
-    if not asked:
-        return settings
-    last = asked[-1]
     chosen_anew = settings.profile is not None or settings.model is not None
-    overrides = {} if chosen_anew else last.get("profile_overrides", {})
+    last = _last_asked(facts, needed=not chosen_anew)
+    overrides = {} if chosen_anew else last.profile_overrides
+    # A role of another version may have known a variable that ours does not.
+    variables = {name: value for name, value in last.variables.items() if role_data.is_known(name)}
     return replace(
         settings,
-        profile=settings.profile if chosen_anew else last.get("profile"),
-        model=settings.model if chosen_anew else last.get("model"),
+        profile=settings.profile if chosen_anew else last.profile,
+        model=settings.model if chosen_anew else last.model,
         profile_overrides={**overrides, **settings.profile_overrides},
-        variables={**last.get("variables", {}), **settings.variables},
+        variables={**variables, **settings.variables},
     )
 
 
+def _last_asked(facts: Facts, *, needed: bool) -> _Asked:
+    # A run rewrites the receipts of the roles that it ran; only theirs hold what it was asked for.
+    bodies = [(found.path, found.body) for found in facts.receipts if found.body and found.body.request]
+    if not bodies:
+        return _Asked()
+    path, body = max(reversed(bodies), key=lambda found: found[1].written_at)
+    try:
+        return msgspec.convert(body.request, _Asked)
+    except msgspec.ValidationError as error:
+        if not needed:
+            return _Asked()
+        raise ProvisionError(
+            f"what this machine was asked to be cannot be read from {path}: {error}",
+            hint="say it again: --profile NAME, and --set for what was set",
+        ) from error
+
+
 def make_plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
-    """The plan for one box, or why there is none. Raises UsageError for a profile nobody knows."""
-    settings = remembered(facts, settings)
+    """The plan for one box, or why there is none.
+
+    Raises UsageError for what the command line asks for and nobody knows, and ProvisionError when it is what
+    the box remembers that cannot be had any more (a profile of another version, a file elsewhere).
+    """
+    whole = remembered(facts, settings)
+    try:
+        return _plan(facts, whole)
+    except UsageError as error:
+        if whole == settings:
+            raise
+        raise ProvisionError(
+            f"what this machine was asked to be cannot be had here: {error.message}",
+            hint="; ".join(filter(None, (error.hint, "or choose anew: --profile NAME"))),
+        ) from error
+
+
+def _plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
     profile = _choose_profile(facts, settings)
     scope = _scope(facts, settings)
     if isinstance(scope, WhyNot):

@@ -45,6 +45,11 @@ def role_of(variable: str) -> str:
     raise UsageError(f"unknown variable {variable}", hint=nearest_hint(variable, known))
 
 
+def is_known(variable: str) -> bool:
+    """Whether a role has this public variable."""
+    return any(variable in defaults(role) for role in ORDER)
+
+
 def parse(variable: str, text: str) -> Any:
     """What `--set VARIABLE=TEXT` says, in the type that the role wants. Raises UsageError."""
     option = _options(role_of(variable))[variable]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.compat import Plan, Settings, WhyNot, make_plan
-from provisioner.errors import UsageError
+from provisioner.errors import ProvisionError, UsageError
 from provisioner.facts import Facts
 
 GPU_24 = {
@@ -53,20 +53,22 @@ RECEIPT_REQUEST = {
 }
 
 
-def receipt(request: dict[str, Any] | None) -> dict[str, Any]:
+def receipt(request: Any, role: str = "smoke_test", written_at: str = "") -> dict[str, Any]:
     """A readable receipt that remembers what was asked for."""
     body: dict[str, Any] = {
         "schema": 1,
-        "role": "smoke_test",
+        "role": role,
         "role_digest": "d",
         "inputs": {},
         "resources": [],
+        "written_at": written_at,
     }
     body["request"] = request
-    return {"scope": "system", "role": "smoke_test", "path": "/r", "body": body}
+    return {"scope": "system", "role": role, "path": f"/r/{role}.json", "body": body}
 
 
 NO_GPU = "no NVIDIA GPU found: the CPU route, with gemma3-270m"
+UNREADABLE = "what this machine was asked to be cannot be read from /r/smoke_test.json:"
 REMEMBERED = receipt(RECEIPT_REQUEST)
 
 
@@ -223,6 +225,62 @@ def test_what_a_box_will_remember(
     plan = make_plan(facts(**changes), settings)
     assert isinstance(plan, Plan)
     assert plan.request["profile"] == remembered
+
+
+def test_the_last_run_is_the_one_that_is_remembered() -> None:
+    """It may have rewritten the receipt of one role only: a new mirror drifts host_base and nothing else."""
+    later = RECEIPT_REQUEST | {"variables": {"host_base_pypi_index": "http://other/simple"}}
+    asked = (
+        receipt(later, "host_base", "2026-01-02T00:00:00Z"),
+        receipt(RECEIPT_REQUEST, "smoke_test", "2026-01-01T00:00:00Z"),
+    )
+    plan = make_plan(facts(receipts=asked), Settings())
+    assert isinstance(plan, Plan)
+    assert plan.request == later
+
+
+def test_a_remembered_variable_that_no_role_has_any_more_is_left_out() -> None:
+    asked = RECEIPT_REQUEST | {"variables": {"host_base_gone": 1, "host_base_no_proxy": "a"}}
+    plan = make_plan(facts(receipts=[receipt(asked)]), Settings())
+    assert isinstance(plan, Plan)
+    assert plan.request["variables"] == {"host_base_no_proxy": "a"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "message", "hint"),
+    [
+        (
+            {"profile": "./mine.yml"},
+            "what this machine was asked to be cannot be had here: unknown profile ./mine.yml",
+            "; or choose anew: --profile NAME",
+        ),
+        (
+            {"profile": "gemma3-270m", "profile_overrides": {"smoke.gone": 1}},
+            "what this machine was asked to be cannot be had here: unknown key smoke.gone",
+            "; or choose anew: --profile NAME",
+        ),
+        (
+            {"profile": 5},
+            f"{UNREADABLE} Expected `str | null`, got `int` - at `$.profile`",
+            "say it again: --profile NAME, and --set for what was set",
+        ),
+        (
+            {"variables": []},
+            f"{UNREADABLE} Expected `object`, got `array` - at `$.variables`",
+            "say it again: --profile NAME, and --set for what was set",
+        ),
+    ],
+)
+def test_a_memory_of_no_use_is_this_machines_trouble_and_can_be_replaced(
+    request_: dict[str, Any], message: str, hint: str
+) -> None:
+    box = facts(receipts=[receipt(request_)])
+    with pytest.raises(ProvisionError) as caught:
+        make_plan(box, Settings())
+    assert not isinstance(caught.value, UsageError)  # that would end the run for all machines
+    assert caught.value.message == message
+    assert str(caught.value.hint).endswith(hint)
+    assert isinstance(make_plan(box, Settings(profile="gemma3-270m")), Plan)
 
 
 def test_the_plan_follows_the_scope_everywhere() -> None:
