@@ -33,7 +33,11 @@ def bind_children() -> None:
 
     def in_child() -> None:
         parent, forking[0] = forking[0], os.getpid()
-        die_with(parent)
+        try:
+            die_with(parent)
+        except SystemExit:
+            # Python ignores what is raised here, and the parent was killed before the kernel knew our wish.
+            os._exit(1)
 
     os.register_at_fork(after_in_child=in_child)
 

@@ -32,6 +32,9 @@ time.sleep(60)
 """
 
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's kernel knows such a wish")
+
+
 def running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
@@ -39,7 +42,6 @@ def running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's kernel takes the wish to die with a parent")
 def test_what_ansible_forks_dies_with_the_controller() -> None:
     controller = subprocess.Popen(
         [sys.executable, "-c", CONTROLLER, ANSIBLE], stdout=subprocess.PIPE, text=True, env=os.environ
@@ -55,3 +57,32 @@ def test_what_ansible_forks_dies_with_the_controller() -> None:
     while any(map(running, family)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert [pid for pid in family if running(pid)] == []
+
+
+LATE = """
+import os, time
+from provisioner.engine import playbook
+playbook.bind_children()
+wish = playbook.die_with
+def late(parent):
+    print(os.getpid(), flush=True)
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    wish(parent)
+playbook.die_with = late
+os.fork()
+time.sleep(60)
+"""
+
+
+def test_a_parent_that_dies_before_the_wish_is_made_takes_its_child_along() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", LATE], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 5
+    while running(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not running(child)
