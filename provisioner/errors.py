@@ -47,6 +47,15 @@ class ProvisionError(Exception):
             self.code = code
 
 
+class Interrupted(ProvisionError):  # noqa: N818 - what happened, as a person says it
+    """Somebody pressed Ctrl-C."""
+
+    code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted", hint="what was started on the machines goes on; run the same again")
+
+
 class UsageError(ProvisionError):
     """The command line, a profile or an inventory asks for something that does not exist."""
 

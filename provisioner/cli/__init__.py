@@ -8,7 +8,8 @@ from importlib import import_module
 import click
 
 from provisioner import __version__
-from provisioner.errors import ExitCode, ProvisionError, UsageError
+from provisioner.cli import output
+from provisioner.errors import ExitCode, Interrupted, ProvisionError, UsageError
 from provisioner.nearest import nearest_hint
 
 VERBS = {
@@ -59,30 +60,38 @@ def provision() -> None:
 
 
 def main() -> None:
-    """Entry point: one place where errors become lines and exit codes."""
+    """Entry point: one place where errors become lines, a JSON document and exit codes."""
+    output.escape_what_cannot_be_shown()
     try:
-        code = provision.main(prog_name="provision", standalone_mode=False)
-    except ProvisionError as error:
-        _say(error.message, error.hint)
-        code = error.code
-    except click.exceptions.Exit as exit_:
-        code = exit_.exit_code
+        sys.exit(int(provision.main(prog_name="provision", standalone_mode=False) or 0))
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        code = ExitCode.USAGE
-    except click.ClickException as error:
-        command = getattr(error, "ctx", None)
-        _say(error.format_message(), f"{command.command_path if command else 'provision'} --help")
-        code = ExitCode.USAGE
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted", "what was started on the machines goes on; run the same again")
-        code = ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        code = ExitCode.DONE
-    sys.exit(int(code or 0))
+        sys.exit(ExitCode.USAGE)
+    except (Exception, KeyboardInterrupt) as error:
+        failure = _as_ours(error)
+        if failure is None:
+            raise
+    output.failure(failure)
+    if "--json" in sys.argv[1:]:
+        output.failure_document(failure)
+    sys.exit(failure.code)
 
 
-def _say(message: str, hint: str | None) -> None:
-    click.echo(f"provision: {message}", err=True)
-    if hint:
-        click.echo(f"  next: {hint}", err=True)
+def _as_ours(error: BaseException) -> ProvisionError | None:
+    """What a person must know of an error; None for a defect."""
+    match error:
+        case ProvisionError():
+            return error
+        case click.Abort() | KeyboardInterrupt():
+            return Interrupted()
+        case click.ClickException():
+            command = getattr(error, "ctx", None)
+            asked = command.command_path if command else "provision"
+            return UsageError(error.format_message(), hint=f"{asked} --help")
+        case OSError():
+            # A file or folder of this machine: those of the others come as errors that name them.
+            where = f"{error.filename}: " if error.filename else ""
+            why = error.strerror or str(error)
+            return ProvisionError(f"{where}{why}", hint="see that it is there, may be used, and has room")
+        case _:
+            return None

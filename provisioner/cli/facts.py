@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import options, output
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.facts import Facts
 from provisioner.report import words
@@ -27,19 +26,28 @@ def command(as_json: bool, **rest: Any) -> int:
     document: dict[str, Any] = {}
     failed = False
     for name, answer in answers.items():
-        if isinstance(answer, ProvisionError):
+        try:
+            facts = _facts(name, answer)
+        except ProvisionError as error:
             failed = True
-            document[name] = {"error": answer.message, "hint": answer.hint}
-            click.echo(f"{answer.message}\n  next: {answer.hint}", err=True)
+            document[name] = {"error": error.message, "hint": error.hint}
+            output.failure(error)
             continue
-        facts = Facts.decode(answer)
         document[name] = facts.to_json()
         if not as_json:
             _show(name, facts)
     if as_json:
-        json.dump({"schema": 1, "hosts": document}, sys.stdout, ensure_ascii=False)
-        click.echo()
+        output.document({"schema": 1, "hosts": document})
     return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def _facts(name: str, answer: Mapping[str, Any] | ProvisionError) -> Facts:
+    if isinstance(answer, ProvisionError):
+        raise answer
+    try:
+        return Facts.decode(answer)
+    except ProvisionError as error:
+        raise ProvisionError(f"{name}: {error.message}", hint=error.hint) from error
 
 
 def _show(name: str, facts: Facts) -> None:

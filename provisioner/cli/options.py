@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ import click
 
 from provisioner.compat import Settings
 from provisioner.errors import UsageError
+from provisioner.hosts.target import Target
 from provisioner.hosts.transport import Access, Transport
 from provisioner.yamlfile import load_yaml
 
@@ -198,4 +199,22 @@ def transports(where: Where) -> list[Transport]:
         targets = list(read_inventory(where.inventories, where.limit))
     else:
         targets = [parse_host(host) for host in where.hosts] or [this_machine(socket.gethostname())]
-    return [connect(target, where.access) for target in targets]
+    return [connect(target, where.access) for target in _each_once(targets)]
+
+
+def _each_once(targets: Iterable[Target]) -> Iterator[Target]:
+    """The targets without repetitions. Two that would go by one name in every report are refused."""
+    seen: dict[str, Target] = {}
+    for target in targets:
+        known = seen.setdefault(target.name, target)
+        if known is target:
+            yield target
+        elif known != target:
+            raise UsageError(
+                f"two hosts would both be called {target.name}: {_login(known)} and {_login(target)}",
+                hint="give each a Host block with a name of its own in ~/.ssh/config, or run twice",
+            )
+
+
+def _login(target: Target) -> str:
+    return f"{target.user}@{target.address}" if target.user else str(target.address)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
 from provisioner import profiles
+from provisioner.cli import output
 from provisioner.report import words
 
 
@@ -17,9 +17,7 @@ def command(as_json: bool) -> None:
     """List the profiles: what they bring, what they need, under which licence."""
     known = [profiles.load(name) for name in profiles.names()]
     if as_json:
-        click.echo(
-            json.dumps({"schema": 1, "profiles": [asdict(item) for item in known]}, ensure_ascii=False)
-        )
+        output.document({"schema": 1, "profiles": [asdict(item) for item in known]})
         return
     for item in known:
         needs = item.requires

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import Any
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import options, output
 from provisioner.report.result import RunResult
 from provisioner.report.terminal import Terminal
 
@@ -34,5 +33,5 @@ def command(as_json: bool, **rest: Any) -> int:
         terminal.ended(host)
     terminal.closing(result)
     if as_json:
-        click.echo(json.dumps(result.to_json(), ensure_ascii=False))
+        output.document(result.to_json())
     return result.exit_code

@@ -16,7 +16,7 @@ from typing import Any
 from provisioner import layout
 from provisioner.engine.events import Event, Kind, translate
 from provisioner.engine.scratch import private_dir
-from provisioner.errors import ExitCode, ProvisionError
+from provisioner.errors import Interrupted, ProvisionError
 
 Sink = Callable[[Event], None]
 FORKS = 50
@@ -92,9 +92,7 @@ def run_roles(
             quiet=True,
         )
         if runner.status == "canceled":
-            raise ProvisionError(
-                "interrupted", hint="what was started goes on; run the same again", code=ExitCode.INTERRUPTED
-            )
+            raise Interrupted
         if runner.status != "successful" and not ended:
             raise ProvisionError("Ansible could not run", hint=_last_words(folder))
     return {name: ended.get(name, HostOutcome(name, None, changed=changed[name])) for name in names.values()}

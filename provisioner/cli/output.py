@@ -1,0 +1,38 @@
+"""Where a verb's words go: errors to standard error, the one document of `--json` to standard output."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from provisioner.errors import ProvisionError
+
+
+def escape_what_cannot_be_shown() -> None:
+    """A terminal that knows no UTF-8 gets escapes for what it cannot show, instead of us an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def document(content: Mapping[str, Any]) -> None:
+    """Print the JSON document: in UTF-8, or in ASCII where output is not UTF-8."""
+    utf_8 = sys.stdout.encoding.lower().replace("_", "-") == "utf-8"
+    click.echo(json.dumps(content, ensure_ascii=not utf_8))
+
+
+def failure(error: ProvisionError) -> None:
+    """What is wrong and the next step, in two lines."""
+    click.echo(f"provision: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  next: {error.hint}", err=True)
+
+
+def failure_document(error: ProvisionError) -> None:
+    """What `--json` prints when a verb ends before it has anything to tell of machines."""
+    document({"schema": 1, "exit_code": int(error.code), "error": error.message, "hint": error.hint})
