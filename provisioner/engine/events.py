@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from provisioner.secrecy import without_logins
+
 # Between what is wrong and the next step, in the message of a task that failed (ansible/target.py: sentence).
 DASH = " — "
 # What a role tells the person who waits.
@@ -77,15 +79,16 @@ def translate(raw: Mapping[str, Any]) -> Event | None:
         host=str(data.get("host", "")),
         role=str(data.get("role", "")),
         task=str(data.get("task", "")),
-        message=message,
-        hint=hint,
+        message=without_logins(message),
+        hint=without_logins(hint),
         data={"result": result["result"]} if isinstance(result.get("result"), dict) else {},
     )
 
 
 def _loss(result: Mapping[str, Any]) -> tuple[str, str]:
     """What to say of a connection that was there, since the box was looked at over it, and now is not."""
-    said = str(result.get("msg") or "").rpartition(" ssh:")[2].strip().splitlines()
+    _, by_ssh, words = str(result.get("msg") or "").rpartition(" ssh:")
+    said = words.strip().splitlines() if by_ssh else []
     why = f": {said[-1].strip()}" if said else ""
     return f"the connection broke off{why}", LOST_HINT
 

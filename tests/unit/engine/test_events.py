@@ -25,7 +25,11 @@ def raw(event: str, **data: Any) -> dict[str, Any]:
         (raw("runner_on_failed", res={"msg": "no space\nmore"}), Kind.FAILED, "no space"),
         (raw("runner_on_failed", res={"stderr": "first\nlast words\n"}), Kind.FAILED, "last words"),
         (raw("runner_on_failed", res={}), Kind.FAILED, "failed without saying why"),
-        (raw("runner_on_unreachable", res={"msg": ""}), Kind.UNREACHABLE, "the connection broke off"),
+        (
+            raw("runner_on_unreachable", res={"msg": "All items completed"}),
+            Kind.UNREACHABLE,
+            "the connection broke off",
+        ),
         (
             raw("runner_on_unreachable", res={"msg": "Failed to connect via ssh: a\r\nb: reset\r\n"}),
             Kind.UNREACHABLE,
