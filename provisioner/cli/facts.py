@@ -11,6 +11,7 @@ from provisioner.cli import options, output
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.facts import Facts
 from provisioner.report import words
+from provisioner.secrecy import masked
 
 
 @click.command("facts")
@@ -33,7 +34,7 @@ def command(as_json: bool, **rest: Any) -> int:
             document[name] = {"error": error.message, "hint": error.hint}
             output.failure(error)
             continue
-        document[name] = facts.to_json()
+        document[name] = masked(facts.to_json())
         if not as_json:
             _show(name, facts)
     if as_json:

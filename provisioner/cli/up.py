@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import replace
@@ -11,10 +10,12 @@ from typing import Any
 
 import click
 
-from provisioner.cli import options
+from provisioner.cli import options, output
 from provisioner.engine.survey import Surveyed, survey
+from provisioner.errors import Interrupted, ProvisionError
 from provisioner.report.result import HostResult, RunResult, Status
 from provisioner.report.terminal import Terminal
+from provisioner.secrecy import masked_arguments
 
 
 @click.command("up")
@@ -43,10 +44,14 @@ def command(check: bool, as_json: bool, **rest: Any) -> int:
     else:
         result = _act(hosts, settings, where, terminal, started)
     for ended in result.hosts:
-        terminal.ended(ended)
+        # What ended the whole run is said once, below.
+        if result.error is None or ended.error != result.error.message:
+            terminal.ended(ended)
     terminal.closing(result)
+    if result.error is not None:
+        output.failure(result.error)
     if as_json:
-        click.echo(json.dumps(result.to_json(), ensure_ascii=False))
+        output.document(result.to_json())
     return result.exit_code
 
 
@@ -58,6 +63,11 @@ def _show(hosts: list[Surveyed], terminal: Terminal, *, check: bool = False) -> 
 
 def _unacted(host: HostResult) -> HostResult:
     return replace(host, status=Status.WOULD_CHANGE) if host.status is Status.DRIFTED else host
+
+
+def _cut(host: HostResult, error: ProvisionError | None) -> HostResult:
+    """A host whose run was ended by what ended the whole run."""
+    return host.failed(error) if error is not None and host.status is Status.DRIFTED else host
 
 
 def _act(
@@ -75,6 +85,7 @@ def _act(
         terminal.event(event)
 
     done: dict[str, HostResult] = {}
+    error: ProvisionError | None = None
     try:
         if any(map(is_bare, hosts)):
             hosts = give_python(hosts, settings, sink, run=run, access=where.access)
@@ -82,15 +93,24 @@ def _act(
             _show([host for host in hosts if host.result.status is Status.DRIFTED], terminal)
         for ended in converge(hosts, settings, sink, run=run, access=where.access):
             done[ended.name] = ended
+    except ProvisionError as caught:
+        error = caught
+    except KeyboardInterrupt:
+        error = Interrupted()
     finally:
         terminal.settle()
-        results = [done.get(host.result.name, host.result) for host in hosts]
+        results = [done.get(host.result.name) or _cut(host.result, error) for host in hosts]
         result = RunResult(
-            "up", results, run=run, folder=str(journal.folder), seconds=time.monotonic() - started
+            "up",
+            results,
+            run=run,
+            folder=str(journal.folder),
+            seconds=time.monotonic() - started,
+            error=error,
         )
         journal.close(
             {
-                "argv": sys.argv[1:],
+                "argv": masked_arguments(sys.argv[1:]),
                 "plans": {host.name: plan_record(host) for host in results},
                 "result": result.to_json(),
             }

@@ -17,6 +17,7 @@ from provisioner.hosts.ssh import ssh_common_args
 from provisioner.hosts.target import Target
 from provisioner.hosts.transport import Access
 from provisioner.report.result import HostResult, Status
+from provisioner.secrecy import masked
 
 
 def converge(
@@ -136,11 +137,11 @@ def _ending(before: HostResult, after: HostResult, outcome: HostOutcome) -> Host
 
 
 def plan_record(host: HostResult) -> dict[str, Any]:
-    """What the journal keeps of a host's plan."""
+    """What the journal keeps of a host's plan: all but secrets."""
     if host.plan is None:
         return {"why_not": asdict(host.why_not) if host.why_not else None}
     return {
-        "request": dict(host.plan.request),
+        "request": masked(host.plan.request),
         "scope": host.plan.scope,
-        "roles": host.plan.public_roles(),
+        "roles": masked(host.plan.public_roles()),
     }

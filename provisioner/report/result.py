@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ from provisioner.compat import Plan, WhyNot
 from provisioner.drift import RoleDrift
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.facts import Facts
+from provisioner.secrecy import masked, without_logins
 
 SCHEMA = 1
 
@@ -67,18 +68,23 @@ class HostResult:
 
 @dataclass(frozen=True)
 class RunResult:
-    """One call of a verb over its hosts. `folder` holds the journal and the report of a run that acted."""
+    """One call of a verb over its hosts. `folder` holds the journal and the report of a run that acted.
+
+    `error` is what ended the whole run before its hosts had come to their own endings: an interrupt, say.
+    """
 
     verb: str
     hosts: Sequence[HostResult]
     run: str | None = None
     folder: str | None = None
     seconds: float = 0.0
-    notes: Sequence[str] = field(default_factory=tuple)
+    error: ProvisionError | None = None
 
     @property
     def exit_code(self) -> ExitCode:
-        """The worst of the hosts'."""
+        """The worst of the hosts', or that of what ended the run."""
+        if self.error is not None:
+            return self.error.code
         return ExitCode.worst([host.exit_code for host in self.hosts])
 
     def to_json(self) -> dict[str, Any]:
@@ -87,6 +93,8 @@ class RunResult:
             "schema": SCHEMA,
             "verb": self.verb,
             "exit_code": int(self.exit_code),
+            "error": without_logins(self.error.message) if self.error else None,
+            "hint": self.error.hint if self.error else None,
             "run": self.run,
             "folder": self.folder,
             "seconds": round(self.seconds, 3),
@@ -100,7 +108,7 @@ def host_json(host: HostResult) -> dict[str, Any]:
         "name": host.name,
         "status": host.status.value,
         "exit_code": int(host.exit_code),
-        "error": host.error,
+        "error": without_logins(host.error) if host.error else None,
         "hint": host.hint,
         "role": host.role or None,
         "changed": host.changed,
@@ -130,6 +138,6 @@ def _plan_json(plan: Plan | None) -> dict[str, Any] | None:
         "profile": plan.profile.name,
         "scope": plan.scope,
         "places": asdict(plan.places),
-        "roles": plan.public_roles(),
+        "roles": masked(plan.public_roles()),
         "notes": list(plan.notes),
     }
