@@ -34,7 +34,7 @@ def render_state(role_dir: Path, variables: Mapping[str, Any]) -> list[dict[str,
         raise ProvisionError(f"role {role_dir.name} has no state.yml", hint=f"write {path}") from error
     except yaml.YAMLError as error:
         raise ProvisionError(f"{path} is not YAML: {error}", hint="correct it") from error
-    except jinja2.TemplateError as error:
+    except (jinja2.TemplateError, TypeError) as error:  # TypeError: a receipt's input of another type
         raise ProvisionError(
             f"{path} does not render: {error}", hint="it may use the role's public variables only"
         ) from error

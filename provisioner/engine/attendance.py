@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from provisioner.engine.events import Event, Kind
@@ -14,7 +14,7 @@ from provisioner.engine.run import Sink
 from provisioner.engine.survey import Surveyed
 from provisioner.errors import ProvisionError
 from provisioner.hosts.errors import Busy
-from provisioner.hosts.gather import WORKERS
+from provisioner.hosts.gather import at_once
 from provisioner.hosts.transport import Channel, Privilege
 
 # The box takes a controller for dead that it has not heard for so long: a network that just stops, or a
@@ -37,7 +37,7 @@ class Attendance:
         self._name = host.result.name
         self._request = {
             "state": host.plan.places.state,
-            "holder": {"who": f"{getpass.getuser()}@{socket.gethostname()}", "run": run},
+            "holder": {"who": f"{_user()}@{socket.gethostname()}", "run": run},
             "silence": SILENCE_SECONDS,
         }
         self._over = threading.Event()
@@ -113,6 +113,13 @@ class Attendance:
                 self._channel.beat()
 
 
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user that /etc/passwd does not know; OSError since 3.13
+        return str(os.getuid())
+
+
 def attend_all(
     hosts: Mapping[str, Surveyed], run: str, sink: Sink
 ) -> tuple[dict[str, Attendance], dict[str, ProvisionError]]:
@@ -126,6 +133,5 @@ def attend_all(
         except ProvisionError as error:
             refused[name] = error
 
-    with ThreadPoolExecutor(min(WORKERS, max(1, len(hosts)))) as pool:
-        list(pool.map(attend, hosts))
+    at_once(attend, list(hosts))
     return held, refused

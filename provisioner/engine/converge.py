@@ -127,6 +127,10 @@ def _ending(before: HostResult, after: HostResult, outcome: HostOutcome) -> Host
         return replace(before, status=Status.DONE, facts=after.facts, plan=after.plan, smoke=after.smoke)
     if after.error is not None:
         return replace(before, status=Status.FAILED, error=after.error, hint=after.hint)
+    if after.why_not is not None:
+        return replace(
+            before, status=Status.FAILED, error=f"after the run: {after.why_not}", hint=after.why_not.change
+        )
     left = [f"{item.id}: {item.what}" for drift in after.drift for item in drift.items]
     return replace(
         before,

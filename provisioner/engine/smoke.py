@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 from provisioner.engine.survey import Surveyed
 from provisioner.errors import ProvisionError
 from provisioner.hosts.connect import connect
+from provisioner.hosts.gather import at_once
 from provisioner.hosts.transport import Access, Privilege
 from provisioner.report.result import HostResult, Status
 
@@ -20,8 +20,7 @@ PREFIX = "smoke_test_"
 
 def smoke(hosts: Sequence[Surveyed], access: Access) -> list[HostResult]:
     """Let the model of each host answer; hosts at the same time, each with its own ending."""
-    with ThreadPoolExecutor(max(1, len(hosts))) as pool:
-        return list(pool.map(lambda host: _answer(host, access), hosts))
+    return at_once(lambda host: _answer(host, access), hosts)
 
 
 def _answer(host: Surveyed, access: Access) -> HostResult:

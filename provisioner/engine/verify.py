@@ -9,9 +9,11 @@ from typing import Any
 from provisioner import layout
 from provisioner.ansible.state import render_state
 from provisioner.compat import Settings
+from provisioner.compat import roles as role_data
 from provisioner.drift import DriftItem, RoleDrift
 from provisioner.engine.survey import Surveyed, survey
 from provisioner.errors import ProvisionError
+from provisioner.hosts.gather import at_once
 from provisioner.hosts.transport import Privilege, Transport
 from provisioner.report.result import HostResult, Status
 
@@ -20,19 +22,19 @@ VERIFY_SECONDS = 1800.0
 
 def verify(transports: Sequence[Transport], settings: Settings) -> list[HostResult]:
     """Survey the hosts and hold the finished roles' state.yml against each. Changes nothing."""
-    return [_with_assertions(host) for host in survey(transports, settings)]
+    return at_once(_with_assertions, survey(transports, settings))
 
 
 def _with_assertions(host: Surveyed) -> HostResult:
     result = host.result
     if result.plan is None:
         return result
-    asked = list(_assertions(host))
-    if not asked:
-        return result
     privilege: Privilege = "auto" if result.plan.scope == "system" else "none"
-    request = {"assertions": [assertion for _, assertion in asked]}
     try:
+        asked = list(_assertions(host))
+        if not asked:
+            return result
+        request = {"assertions": [assertion for _, assertion in asked]}
         answer = host.transport.call("probe.state", request, privilege=privilege, timeout=VERIFY_SECONDS)
     except ProvisionError as error:
         return result.failed(error)
@@ -51,7 +53,9 @@ def _assertions(host: Surveyed) -> Iterator[tuple[str, dict[str, Any]]]:
     for role in host.plan.roles:
         receipt = host.result.facts.receipt(role, host.plan.scope)
         if receipt is not None and receipt.body is not None:
-            for assertion in render_state(layout.roles() / role, receipt.body.inputs):
+            # A role that has learnt a variable since then has used its default.
+            inputs = {**role_data.defaults(role), **receipt.body.inputs}
+            for assertion in render_state(layout.roles() / role, inputs):
                 yield role, assertion
 
 

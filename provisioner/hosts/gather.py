@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from provisioner.errors import ProvisionError
 from provisioner.hosts.transport import CALL_SECONDS, Privilege, Transport
 
 WORKERS = 32
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 def probe_all(
@@ -28,7 +31,32 @@ def probe_all(
         except ProvisionError as error:
             return error
 
-    if len(transports) < 2:
-        return {name: one(transport) for name, transport in transports.items()}
-    with ThreadPoolExecutor(min(WORKERS, len(transports))) as pool:
-        return dict(zip(transports, pool.map(one, transports.values()), strict=True))
+    return dict(zip(transports, at_once(one, list(transports.values())), strict=True))
+
+
+def at_once(function: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
+    """What `function` gives for each item, in their order; at most 32 at a time.
+
+    An exception is raised here. An interrupt waits for nobody: the threads are daemons, unlike an executor's.
+    """
+    if len(items) < 2:
+        return [function(item) for item in items]
+    futures: list[Future[Answer]] = [Future() for _ in items]
+    waiting = iter(list(zip(items, futures, strict=True)))
+    taking = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with taking:
+                taken = next(waiting, None)
+            if taken is None:
+                return
+            item, future = taken
+            try:
+                future.set_result(function(item))
+            except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+                future.set_exception(error)
+
+    for _ in range(min(WORKERS, len(items))):
+        threading.Thread(target=work, daemon=True).start()
+    return [future.result() for future in futures]

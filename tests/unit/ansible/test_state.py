@@ -50,6 +50,12 @@ def test_a_variable_that_is_not_public_is_refused(tmp_path: Path, text: str) -> 
         render_state(write(tmp_path, text), {})
 
 
+def test_a_receipts_input_of_another_type_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "state.yml").write_text("[{id: a, what: a, each: names, command: ['{{ item }}']}]")
+    with pytest.raises(ProvisionError, match="does not render: 'int' object is not iterable"):
+        render_state(tmp_path, {"names": 5})
+
+
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProvisionError, match=r"has no state\.yml"):
         render_state(tmp_path, {})

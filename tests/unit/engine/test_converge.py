@@ -188,6 +188,22 @@ def test_a_box_that_is_lost_after_the_run_is_a_failure(monkeypatch: pytest.Monke
     assert (results["box"].error, results["box"].hint) == ("box: gone", "look at it")
 
 
+def test_a_box_that_can_no_longer_be_planned_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = boxes(box=HELD)
+
+    def run_roles(*_: Any, **__: Any) -> dict[str, HostOutcome]:
+        BOXES["box"].answer = facts(hostname="box", memory={"total_bytes": 10**8}).to_json()
+        return {"box": HostOutcome("box", None)}
+
+    monkeypatch.setattr(module, "run_roles", run_roles)
+    results, _ = run(hosts)
+    assert (results["box"].status, results["box"].error, results["box"].hint) == (
+        Status.FAILED,
+        "after the run: gemma3-270m → 1.0 GB of memory → 0.1 GB found",
+        "choose a smaller profile (provision profiles)",
+    )
+
+
 def test_ansible_takes_the_way_that_the_probe_took() -> None:
     variables = connection_variables(parse_host("ann@box:2222"), Access(ssh_config="/c f"))
     assert {

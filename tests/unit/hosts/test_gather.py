@@ -1,0 +1,38 @@
+"""Many at once: order, errors, and that they do not wait for one another."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from provisioner.hosts.gather import WORKERS, at_once
+
+
+def test_all_are_at_work_at_the_same_time_and_answer_in_their_order() -> None:
+    meeting = threading.Barrier(WORKERS, timeout=10)
+
+    def work(number: int) -> tuple[int, bool]:
+        meeting.wait()
+        return number, threading.current_thread().daemon
+
+    assert at_once(work, range(WORKERS)) == [(number, True) for number in range(WORKERS)]
+
+
+def test_there_may_be_more_than_work_at_once() -> None:
+    assert at_once(str, range(100)) == [str(number) for number in range(100)]
+
+
+@pytest.mark.parametrize("items", [["bad"], ["good", "bad", "good"]])
+def test_an_error_is_raised_here(items: list[str]) -> None:
+    def work(item: str) -> str:
+        if item == "bad":
+            raise LookupError(item)
+        return item
+
+    with pytest.raises(LookupError, match="bad"):
+        at_once(work, items)
+
+
+def test_nothing_is_nothing() -> None:
+    assert at_once(str, []) == []
