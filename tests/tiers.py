@@ -89,14 +89,18 @@ def shell_scripts() -> list[Path]:
 
 
 def unit_commands() -> list[Command]:
-    return [command("pytest", "tests/unit")]
+    return [command("pytest", "tests/unit", "-m", "not slow")]
 
 
 LAB = command("python", "-m", "tests.lab", "prepare")
 
 
 def lab_commands() -> list[Command]:
-    return [command("pytest", "tests/lab", "tests/integration")]
+    """Two files at a time: most of a run is waiting. The slow unit tests fetch packages, as this tier may."""
+    return [
+        command("pytest", "-n", "2", "--dist", "loadfile", "tests/lab", "tests/integration"),
+        command("pytest", "tests/unit", "-m", "slow"),
+    ]
 
 
 def lab_obstacle() -> str | None:
