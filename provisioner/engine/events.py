@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from provisioner.hosts.errors import LOST_HINT
 from provisioner.secrecy import without_logins
 
 # Between what is wrong and the next step, in the message of a task that failed (ansible/target.py: sentence).
@@ -46,7 +47,6 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-LOST_HINT = "run the same command again: what runs on the box goes on, and is not started twice"
 _KINDS = {
     "runner_on_start": Kind.STARTED,
     "runner_on_ok": Kind.OK,
@@ -95,11 +95,16 @@ def _loss(result: Mapping[str, Any]) -> tuple[str, str]:
 
 def _complaint(result: Mapping[str, Any]) -> tuple[str, str]:
     """What a failed result says that a person can act on: the error, and the next step after its dash."""
+    for item in result.get("results") or ():
+        # The task itself only says that one of its items failed.
+        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable")):
+            return _complaint(item)
     for key in ("msg", "stderr", "module_stderr", "stdout"):
         text = str(result.get(key) or "").strip()
         if not text:
             continue
         # Our own messages may go on over several lines before the dash; of a foreign stream the end counts.
         message, _, hint = (text if key == "msg" else text.splitlines()[-1]).partition(DASH)
-        return message.strip().splitlines()[0], hint.strip()
+        if message.strip():
+            return message.strip().splitlines()[0], hint.strip()
     return "failed without saying why", ""

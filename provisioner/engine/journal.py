@@ -31,13 +31,14 @@ class Journal:
     """Events as they happen in `events.jsonl`; the whole run in `journal.json` at its end.
 
     Secrets never reach it: it gets plans (which leave them out) and events (which Ansible censors).
+    Bytes of a box's output or of our command line that are no UTF-8 come as lone surrogates, and are escaped.
     """
 
     def __init__(self, run: str, folder: Path) -> None:
         self.run = run
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._events = (folder / "events.jsonl").open("a", encoding="utf-8")
+        self._events = (folder / "events.jsonl").open("a", encoding="utf-8", errors="backslashreplace")
         self._started = time.time()
 
     @classmethod
@@ -64,5 +65,7 @@ class Journal:
             "ended_at": time.time(),
             **content,
         }
-        path.write_text(json.dumps(whole, ensure_ascii=False, indent=1), encoding="utf-8")
+        path.write_text(
+            json.dumps(whole, ensure_ascii=False, indent=1), encoding="utf-8", errors="backslashreplace"
+        )
         return path

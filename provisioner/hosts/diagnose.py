@@ -6,7 +6,14 @@ import re
 from dataclasses import dataclass
 
 from provisioner.errors import ProvisionError, UsageError
-from provisioner.hosts.errors import ConnectionLost, HostKeyChanged, HostKeyUnknown, KeyRefused, Unreachable
+from provisioner.hosts.errors import (
+    LOST_HINT,
+    ConnectionLost,
+    HostKeyChanged,
+    HostKeyUnknown,
+    KeyRefused,
+    Unreachable,
+)
 from provisioner.hosts.process import Finished
 from provisioner.hosts.target import Target
 
@@ -154,10 +161,7 @@ def diagnose(target: Target, finished: Finished, *, arrived: bool) -> ProvisionE
 
 
 def _lost(names: dict[str, str]) -> ConnectionLost:
-    return ConnectionLost(
-        "{name}: the connection broke off".format(**names),
-        hint="run the same command again: what runs on the box goes on, and is not started twice",
-    )
+    return ConnectionLost("{name}: the connection broke off".format(**names), hint=LOST_HINT)
 
 
 def _names(target: Target) -> dict[str, str]:

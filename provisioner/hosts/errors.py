@@ -8,6 +8,8 @@ from typing import Any
 
 from provisioner.errors import ProvisionError
 
+LOST_HINT = "run the same command again: what runs on the box goes on, and is not started twice"
+
 
 class Unreachable(ProvisionError):
     """No connection: name, route, port, time."""

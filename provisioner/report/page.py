@@ -19,4 +19,4 @@ def write_page(result: RunResult, path: Path) -> None:
         lstrip_blocks=True,
     )
     page = environment.get_template("report.html.j2")
-    path.write_text(page.render(result=result, words=words), encoding="utf-8")
+    path.write_text(page.render(result=result, words=words), encoding="utf-8", errors="backslashreplace")

@@ -125,8 +125,8 @@ class Terminal:
         step = words.next_step(host)
         if step:
             self.line(f"  next: {step}")
-        if host.smoke and host.plan and host.exit_code == 0:
-            for text in words.smoke(host.smoke, host.plan.profile.smoke.prompt):
+        if host.exit_code == 0:
+            for text in words.smoke(host):
                 self.line(f"  {text}")
 
     def closing(self, result: RunResult) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from provisioner.drift import RoleDrift
 from provisioner.facts import Facts
 from provisioner.report.result import HostResult, RunResult, Status
+from provisioner.secrecy import without_logins
 
 
 def size(count: float | None) -> str:
@@ -73,17 +74,30 @@ def progress(data: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def smoke(result: Mapping[str, Any], prompt: str) -> list[str]:
-    """What the model said, and how fast."""
-    text = " ".join(str(result.get("text", "")).split())
-    where = str(result.get("device", "cpu"))
+def smoke(host: HostResult) -> list[str]:
+    """What the model said, and how fast; nothing for a host where none has spoken."""
+    if host.smoke is None or host.plan is None:
+        return []
+    prompt = host.plan.roles["smoke_test"]["smoke_test_prompt"]
+    where = str(host.smoke.get("device", "cpu"))
     device = "the CPU" if where == "cpu" else where
-    rate = float(result.get("tokens_per_second") or 0)
-    loaded = duration(float(result.get("load_seconds") or 0))
+    rate, loaded = _number(host.smoke, "tokens_per_second"), _number(host.smoke, "load_seconds")
+    tokens = _number(host.smoke, "tokens")
     return [
-        f"“{prompt}” → “{text}”",
-        f"{result.get('tokens')} tokens at {rate:.0f} tokens/s on {device}, loaded in {loaded}",
+        f"“{_one_line(prompt)}” → “{_one_line(host.smoke.get('text', ''))}”",
+        f"{tokens:.0f} tokens at {rate:.0f} tokens/s on {device}, loaded in {duration(loaded)}",
     ]
+
+
+def _number(result: Mapping[str, Any], key: str) -> float:
+    """A number out of a receipt, which others can write."""
+    value = result.get(key)
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _one_line(text: object) -> str:
+    """Text without line breaks, and without what would steer a terminal: a model may say anything."""
+    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
 
 
 def ending(host: HostResult) -> str:
@@ -106,7 +120,7 @@ def ending(host: HostResult) -> str:
             return f"impossible: {host.why_not}"
         case Status.FAILED:
             # Errors name their host, and so does the line that this is part of.
-            error = str(host.error).removeprefix(f"{host.name}: ")
+            error = without_logins(str(host.error)).removeprefix(f"{host.name}: ")
             return f"{host.role}: {error}" if host.role else error
 
 

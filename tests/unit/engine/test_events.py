@@ -25,6 +25,23 @@ def raw(event: str, **data: Any) -> dict[str, Any]:
         (raw("runner_on_failed", res={"msg": "no space\nmore"}), Kind.FAILED, "no space"),
         (raw("runner_on_failed", res={"stderr": "first\nlast words\n"}), Kind.FAILED, "last words"),
         (raw("runner_on_failed", res={}), Kind.FAILED, "failed without saying why"),
+        (raw("runner_on_failed", res={"stderr": "x\n — mend it"}), Kind.FAILED, "failed without saying why"),
+        (
+            raw(
+                "runner_on_failed",
+                res={
+                    "msg": "One or more items failed",
+                    "results": [{"failed": False, "msg": "a"}, {"failed": True, "msg": "no such group"}],
+                },
+            ),
+            Kind.FAILED,
+            "no such group",
+        ),
+        (
+            raw("runner_on_failed", res={"msg": "no answer from http://me:pw@proxy:3128"}),
+            Kind.FAILED,
+            "no answer from http://***@proxy:3128",
+        ),
         (
             raw("runner_on_unreachable", res={"msg": "All items completed"}),
             Kind.UNREACHABLE,

@@ -32,6 +32,15 @@ def test_a_run_is_kept(tmp_path: Path) -> None:
     assert (whole["run"], whole["argv"], whole["schema"]) == ("r1", ["up"], 1)
 
 
+def test_bytes_that_are_no_utf_8_are_kept_escaped(tmp_path: Path) -> None:
+    journal = Journal("r1", tmp_path / "r1")
+    journal.event(Event(Kind.FAILED, "box", message="caf\udce9"))
+    path = journal.close({"argv": ["caf\udce9"]})
+    (line,) = (tmp_path / "r1" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["message"] == "caf\udce9"
+    assert json.loads(path.read_text(encoding="utf-8"))["argv"] == ["caf\udce9"]
+
+
 def test_nobody_else_reads_it(tmp_path: Path) -> None:
     Journal("r1", tmp_path / "r1").close({})
     assert stat.S_IMODE((tmp_path / "r1").stat().st_mode) == 0o700

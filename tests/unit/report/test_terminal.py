@@ -141,3 +141,13 @@ def test_the_page_says_the_same_and_escapes(tmp_path: Path) -> None:
     assert "<script>" not in page
     assert "/opt/provisioner/network.json is gone" in page
     assert "http" not in page.replace("https://ai.google.dev/gemma/terms", "")
+
+
+def test_what_the_model_said_goes_with_what_it_was_asked_and_steers_no_terminal() -> None:
+    plan = make_plan(facts(), Settings(variables={"smoke_test_prompt": "1 + 1 ="}))
+    odd: dict[str, object] = {"text": "2\x1b[2J", "tokens": None, "tokens_per_second": "fast", "load_seconds": []}
+    assert said(("ended", host(status=Status.CONVERGED, plan=plan, drift=(), smoke=odd))) == (
+        "box  nothing to do: everything is as its receipts say\n"
+        "  “1 + 1 =” → “2 [2J”\n"
+        "  0 tokens at 0 tokens/s on the CPU, loaded in 0.0 s\n"
+    )
