@@ -6,6 +6,7 @@ Source: `requirements` (text with hashes), `members` [{package or wheel (glob), 
 
 from __future__ import annotations
 
+import fcntl
 import fnmatch
 import hashlib
 import os
@@ -13,7 +14,8 @@ import re
 import shutil
 import sys
 import zipfile
-from typing import Any, Dict, List, NamedTuple, Optional
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ...errors import TargetError
 from .. import process
@@ -35,10 +37,31 @@ def fetch(task: Fetch, run: process.Runner = process.run) -> Fetched:
     wheels = os.path.join(task.cache, "wheels")
     os.makedirs(wheels, exist_ok=True)
     requirements = _requirements(task.source["requirements"])
+    sizes = sum(int(entry.get("size") or 0) for entry in task.spec.get("files") or [])
+    with _alone(wheels, task):
+        found, fetched = _collect(task, wheels, requirements, sizes, run)
+    return Fetched(_assemble(task, found), fetched)
+
+
+@contextmanager
+def _alone(wheels: str, task: Fetch) -> Iterator[None]:
+    """Machines may share a cache: the second waits, and finds what the first has fetched."""
+    with open(os.path.join(wheels, ".lock"), "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            task.context.say("waiting for another fetch into the same cache")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _collect(
+    task: Fetch, wheels: str, requirements: List[_Requirement], sizes: int, run: process.Runner
+) -> Tuple[Dict[str, str], int]:
+    """The wheel of each package, by package name, and how many bytes had to be fetched for that."""
     task.context.say("looking for wheels that are here already")
     have = {item.name: _cached(wheels, item) for item in requirements}
     missing = [item for item in requirements if have[item.name] is None]
-    sizes = sum(int(entry.get("size") or 0) for entry in task.spec.get("files") or [])
     total = int(task.source.get("download_bytes") or sizes)
     needed = total * len(missing) // max(len(requirements), 1)
     require_space([(wheels, needed), (task.into, 0 if _whole(task) else sizes)])
@@ -49,8 +72,7 @@ def fetch(task: Fetch, run: process.Runner = process.run) -> Fetched:
         path = _download(task, wheels, item, done + fetched, run)
         have[item.name] = path
         fetched += os.path.getsize(path)
-    found = {name: path for name, path in have.items() if path is not None}
-    return Fetched(_assemble(task, found), fetched)
+    return {name: path for name, path in have.items() if path is not None}, fetched
 
 
 def _requirements(text: str) -> List[_Requirement]:

