@@ -17,7 +17,6 @@ from provisioner.compat import Settings
 from provisioner.errors import UsageError
 from provisioner.hosts.target import Target
 from provisioner.hosts.transport import Access, Transport
-from provisioner.yamlfile import load_yaml
 
 SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -115,7 +114,7 @@ def settings_from(options: dict[str, Any], where: Where) -> Settings:
         if not separator:
             raise UsageError(f"--set {assignment}: no value", hint="say --set key=value")
         if key in known or "." in key:
-            overrides[key] = _value(value)
+            overrides[key] = profiles.override(key, value)
         else:
             variables[key] = roles.parse(key, value)
     certificates = [_certificate(path) for path in options.pop("certificates")]
@@ -136,16 +135,6 @@ def settings_from(options: dict[str, Any], where: Where) -> Settings:
         scope=options.pop("scope"),
         require_gpu=options.pop("require_gpu"),
     )
-
-
-def _value(text: str) -> Any:
-    """A value as YAML reads it, so that numbers are numbers and lists are lists."""
-    import yaml
-
-    try:
-        return load_yaml(text) if text else ""
-    except yaml.YAMLError:
-        return text
 
 
 def _existing(path: Path | None, option: str) -> str | None:

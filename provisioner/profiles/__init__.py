@@ -7,6 +7,7 @@ say `extends: NAME`. Every field can be overridden with `--set key=value`.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -21,6 +22,9 @@ from provisioner.yamlfile import load_yaml
 
 HERE = Path(__file__).parent
 LOCKS = HERE / "locks"
+# A model's name is its folder among the others on the box.
+_NAME = re.compile(r"[^/.\s][^/\n]*")
+_NAMING = "a model is kept under its name: it needs one that does not start with a dot"
 DEFAULT_WITHOUT_GPU = "gemma3-270m"
 DEFAULT_WITH_GPU = "autoglm-phone-9b"
 
@@ -110,6 +114,9 @@ class Profile:
         return self.requires.vram_bytes > 0
 
 
+_SECTIONS = (("environment", Environment), ("requires", Requires), ("smoke", Smoke))
+
+
 def names() -> list[str]:
     """The profiles that come with the tool."""
     return sorted(path.stem for path in HERE.glob("*.yml"))
@@ -150,6 +157,8 @@ def with_model(base: Profile, spec: str) -> Profile:
             f"--model {spec}: no such kind of source",
             hint="say hf:organisation/name[@revision] or path:/folder; `provision profiles` lists the others",
         )
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"--model {spec}: names no folder or file", hint=_NAMING)
     model = Model(name=name, source=source)
     unknown = License("unknown: see where the weights come from", "")
     return replace(base, name=name, summary=f"{name}, as asked for", model=model, license=unknown, facts=())
@@ -169,12 +178,25 @@ def lock_digest(name: str) -> str:
     return hashlib.sha256(lock_text(name).encode()).hexdigest()
 
 
+def override(dotted: str, text: str) -> Any:
+    """What `--set DOTTED=TEXT` says: a text where the field is one (`requires.driver=535.1`), else YAML."""
+    if dotted in _text_keys() or not text:
+        return text
+    try:
+        return load_yaml(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _text_keys() -> list[str]:
+    return [
+        f"{section}.{item.name}" for section, kind in _SECTIONS for item in fields(kind) if item.type == "str"
+    ]
+
+
 def override_keys() -> list[str]:
     """The dotted keys that `--set` may change in a profile."""
-    keys = ["runtime"]
-    for section, kind in (("environment", Environment), ("requires", Requires), ("smoke", Smoke)):
-        keys += [f"{section}.{item.name}" for item in fields(kind)]
-    return keys
+    return ["runtime", *(f"{section}.{item.name}" for section, kind in _SECTIONS for item in fields(kind))]
 
 
 def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
@@ -185,7 +207,7 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
         raise UsageError(f"unknown profile {name}", hint=nearest_hint(name, names()))
     try:
         raw = load_yaml(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"profile {path}: not YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(raw, dict):
         raise UsageError(f"profile {path}: not a mapping of names to values")
@@ -206,7 +228,12 @@ def _assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
         raise UsageError(f"unknown key {dotted}", hint=nearest_hint(dotted, override_keys()))
     *path, last = dotted.split(".")
     for part in path:
-        raw = raw.setdefault(part, {})
+        inner = raw.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UsageError(
+                f"{dotted}: {part} is no mapping in that profile", hint=f"correct {part} in the profile"
+            )
+        raw = inner
     raw[last] = value
 
 
@@ -215,10 +242,10 @@ def _decode(raw: dict[str, Any], name: str) -> Profile:
         if key not in Profile.__dataclass_fields__:
             raise UsageError(
                 f"profile {name}: unknown field {key}",
-                hint=nearest_hint(key, list(Profile.__dataclass_fields__)),
+                hint=nearest_hint(str(key), list(Profile.__dataclass_fields__)),
             )
     try:
-        return msgspec.convert(raw, Profile)
+        profile = msgspec.convert(raw, Profile)
     except msgspec.ValidationError as error:
         said, _, where = str(error).partition(" - at `$.")
         key = where.rstrip("`")
@@ -226,3 +253,6 @@ def _decode(raw: dict[str, Any], name: str) -> Profile:
             f"profile {name}: {key + ': ' if key else ''}{said[:1].lower()}{said[1:]}",
             hint=f"correct {key or 'it'} in the profile, or in --set {key or 'key'}=value",
         ) from error
+    if not _NAME.fullmatch(profile.model.name):
+        raise UsageError(f"profile {name}: model.name: {profile.model.name!r} names no folder", hint=_NAMING)
+    return profile

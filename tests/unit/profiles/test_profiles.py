@@ -33,6 +33,9 @@ def test_extending_changes_only_what_is_said() -> None:
     assert (base.runtime, other.runtime) == ("llama", "transformers")
 
 
+FIELDS = "known: name, summary, license, runtime, environment, model, requires, smoke, facts"
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
@@ -49,6 +52,12 @@ def test_extending_changes_only_what_is_said() -> None:
             "profile {path}: runtime: invalid enum value 'cuda'",
             "correct runtime in the profile, or in --set runtime=value",
         ),
+        ("extends: gemma3-270m\n1: x\n", "profile {path}: unknown field 1", FIELDS),
+        (
+            "extends: gemma3-270m\nmodel: {name: ../../etc}\n",
+            "profile {path}: model.name: '../../etc' names no folder",
+            "a model is kept under its name: it needs one that does not start with a dot",
+        ),
         ("extends: {path}\n", "profile {path} extends itself through {path}", None),
     ],
 )
@@ -58,6 +67,44 @@ def test_a_wrong_profile_is_named(tmp_path: Path, text: str, message: str, hint:
     with pytest.raises(UsageError) as caught:
         profiles.load(str(path))
     assert (caught.value.message, caught.value.hint) == (message.replace("{path}", str(path)), hint)
+
+
+@pytest.mark.parametrize("spec", ["path:/", "path:/models/..", "path:/models/.gguf", "hf:org/.."])
+def test_a_model_without_a_name_is_refused(spec: str) -> None:
+    """Its folder would be that of all models."""
+    with pytest.raises(UsageError, match="names no folder or file"):
+        profiles.with_model(profiles.load("gemma3-270m"), spec)
+
+
+def test_a_profile_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_bytes(b"summary: caf\xe9\n")
+    with pytest.raises(UsageError, match="not YAML: 'utf-8' codec can't decode"):
+        profiles.load(str(path))
+
+
+def test_an_override_below_what_is_no_mapping_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_text("extends: gemma3-270m\nsmoke: hello\n")
+    with pytest.raises(UsageError, match=r"smoke\.tokens: smoke is no mapping in that profile"):
+        profiles.load(str(path), {"smoke.tokens": 5})
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("smoke.tokens", "20", 20),
+        ("smoke.prompt", "Say: yes", "Say: yes"),
+        ("smoke.prompt", "1984", "1984"),
+        ("requires.driver", "535.10", "535.10"),
+        ("environment.python", "3.10", "3.10"),
+        ("runtime", "llama", "llama"),
+        ("smoke.tokens", "[", "["),
+        ("smoke.tokens", "", ""),
+    ],
+)
+def test_an_override_is_a_text_where_the_field_is_one(key: str, text: str, value: object) -> None:
+    assert profiles.override(key, text) == value
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,12 @@ def test_the_page_says_the_same_and_escapes(tmp_path: Path) -> None:
 
 def test_what_the_model_said_goes_with_what_it_was_asked_and_steers_no_terminal() -> None:
     plan = make_plan(facts(), Settings(variables={"smoke_test_prompt": "1 + 1 ="}))
-    odd: dict[str, object] = {"text": "2\x1b[2J", "tokens": None, "tokens_per_second": "fast", "load_seconds": []}
+    odd: dict[str, object] = {
+        "text": "2\x1b[2J",
+        "tokens": None,
+        "tokens_per_second": "fast",
+        "load_seconds": [],
+    }
     assert said(("ended", host(status=Status.CONVERGED, plan=plan, drift=(), smoke=odd))) == (
         "box  nothing to do: everything is as its receipts say\n"
         "  “1 + 1 =” → “2 [2J”\n"
