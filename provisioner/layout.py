@@ -1,4 +1,4 @@
-"""Where the playbooks and roles are: beside the package in a checkout, inside it in a wheel."""
+"""Where the playbooks, roles and plugins are: beside the package in a checkout, inside it in a wheel."""
 
 from __future__ import annotations
 
@@ -23,3 +23,14 @@ def roles() -> Path:
 def playbooks() -> Path:
     """The playbooks."""
     return data_root() / "playbooks"
+
+
+def ansible_settings() -> dict[str, str]:
+    """What Ansible must be told to find all of ours, by key of ansible.cfg (or ANSIBLE_KEY)."""
+    plugins = PACKAGE / "ansible"
+    return {
+        "roles_path": str(roles()),
+        "library": str(plugins / "modules"),
+        "action_plugins": str(plugins / "action"),
+        "lookup_plugins": str(plugins / "lookup"),
+    }

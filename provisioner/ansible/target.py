@@ -15,8 +15,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
-from provisioner import layout
-from provisioner.ansible import argspec
+from provisioner import argspec, layout
 from provisioner.errors import ProvisionError
 from provisioner.hosts import bundle
 from provisioner.hosts.errors import ProbeFailed
@@ -90,13 +89,13 @@ class TargetAction(ActionBase):  # type: ignore[misc]
     def inputs(self, role_dir: Path, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """The role's public variables as this host has them, without secrets."""
         values: dict[str, Any] = dict(argspec.read_defaults(role_dir))
-        for name in argspec.input_names(role_dir):
+        wanted = argspec.input_names(role_dir)
+        for name in wanted:
             if name in task_vars:
                 try:
                     values[name] = self._templar.template(task_vars[name])
                 except AnsibleError as error:
                     raise ProvisionError(f"{name} cannot be resolved: {error}") from error
-        wanted = argspec.input_names(role_dir)
         return {name: value for name, value in plain(values).items() if name in wanted}
 
     def place(self, task_vars: Mapping[str, Any]) -> str:

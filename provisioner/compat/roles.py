@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from provisioner import layout
+from provisioner import argspec, layout
+from provisioner.argspec import Option
 from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
 from provisioner.yamlfile import load_yaml
@@ -31,9 +32,7 @@ _WORDS = {
 @cache
 def defaults(role: str) -> Mapping[str, Any]:
     """The role's public variables with their default values."""
-    values = load_yaml((layout.roles() / role / "defaults" / "main.yml").read_text(encoding="utf-8"))
-    assert isinstance(values, dict)
-    return values
+    return argspec.read_defaults(layout.roles() / role)
 
 
 def role_of(variable: str) -> str:
@@ -53,7 +52,7 @@ def is_known(variable: str) -> bool:
 def parse(variable: str, text: str) -> Any:
     """What `--set VARIABLE=TEXT` says, in the type that the role wants. Raises UsageError."""
     option = _options(role_of(variable))[variable]
-    kind = str(option.get("type", "str"))
+    kind = option.type
     if kind in ("str", "path"):
         value: Any = text
     else:
@@ -64,38 +63,32 @@ def parse(variable: str, text: str) -> Any:
         if kind == "list" and isinstance(value, str):
             value = [item.strip() for item in value.split(",")]
     if not isinstance(value, _TYPES[kind]) or (kind == "int" and isinstance(value, bool)):
-        raise UsageError(f"--set {variable}={text}: not {_WORDS[kind]}", hint=_means(variable, option))
-    elements = str(option.get("elements", ""))
-    items: list[Any] = value if isinstance(value, list) and elements else []
-    if not all(isinstance(item, _TYPES[elements]) for item in items):
-        raise UsageError(
-            f"--set {variable}={text}: not {_WORDS[elements]} each", hint=_means(variable, option)
-        )
-    if value not in option.get("choices", [value]):
-        known = ", ".join(map(str, option["choices"]))
+        raise UsageError(f"--set {variable}={text}: not {_WORDS[kind]}", hint=_means(option))
+    items: list[Any] = value if isinstance(value, list) and option.elements else []
+    if not all(isinstance(item, _TYPES[option.elements]) for item in items):
+        raise UsageError(f"--set {variable}={text}: not {_WORDS[option.elements]} each", hint=_means(option))
+    if option.choices and value not in option.choices:
+        known = ", ".join(map(str, option.choices))
         raise UsageError(f"--set {variable}={text}: no such choice", hint=f"one of {known}")
     return value
 
 
-def _means(variable: str, option: Mapping[str, Any]) -> str:
-    """What a variable is for, from the role itself, and an example."""
-    meaning = option["description"]
-    first = str(meaning if isinstance(meaning, str) else meaning[0]).rstrip(".")
-    return f"{variable} is: {first}; its default is {json.dumps(option.get('default'), ensure_ascii=False)}"
+def _means(option: Option) -> str:
+    """What a variable is for, from the role itself, and its default."""
+    first, default = option.description[0].rstrip("."), json.dumps(option.default, ensure_ascii=False)
+    return f"{option.name} is: {first}; its default is {default}"
 
 
 @cache
-def _options(role: str) -> Mapping[str, Mapping[str, Any]]:
+def _options(role: str) -> Mapping[str, Option]:
     """The role's argument spec."""
-    spec = load_yaml((layout.roles() / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
-    options: Mapping[str, Mapping[str, Any]] = spec["argument_specs"]["main"]["options"]
-    return options
+    return {option.name: option for option in argspec.read_options(layout.roles() / role)}
 
 
 @cache
 def secrets(role: str) -> frozenset[str]:
     """The public variables that must never be written down: those marked no_log in the argument spec."""
-    return frozenset(name for name, option in _options(role).items() if option.get("no_log"))
+    return frozenset(name for name, option in _options(role).items() if option.secret)
 
 
 def is_secret(variable: str) -> bool:

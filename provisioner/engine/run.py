@@ -140,13 +140,10 @@ def write_inputs(folder: Path, names: Mapping[str, str], jobs: Sequence[HostJob]
     }
     (folder / "inventory").mkdir()
     (folder / "inventory" / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
-    plugins = layout.PACKAGE / "ansible"
+    found = "".join(f"{key} = {value}\n" for key, value in layout.ansible_settings().items())
     (folder / "ansible.cfg").write_text(
         "[defaults]\n"
-        f"roles_path = {layout.roles()}\n"
-        f"library = {plugins / 'modules'}\n"
-        f"action_plugins = {plugins / 'action'}\n"
-        f"lookup_plugins = {plugins / 'lookup'}\n"
+        f"{found}"
         "gathering = explicit\n"
         "retry_files_enabled = false\n"
         "localhost_warning = false\n"

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from provisioner import profiles
-from provisioner.ansible import paths
+from provisioner import layout, profiles
 from provisioner.errors import ProvisionError
 
 
 def load(name: str) -> ModuleType:
     """An action as Ansible loads it: by its file."""
-    spec = importlib.util.spec_from_file_location(name, Path(paths.HERE) / "action" / f"{name}.py")
+    folder = Path(layout.ansible_settings()["action_plugins"])
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

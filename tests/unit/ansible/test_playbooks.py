@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from provisioner import layout
-from provisioner.ansible.paths import plugin_environment
 
 ROOT = Path(__file__).resolve().parents[3]
 INVENTORIES = sorted(path.name for path in (ROOT / "inventories").iterdir())
@@ -33,11 +32,12 @@ def test_every_playbook_is_understood(inventory: str, tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False,
         env={
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path),
-            "LC_ALL": "C.UTF-8", **plugin_environment(),
+            "LC_ALL": "C.UTF-8",
+            **{f"ANSIBLE_{key.upper()}": path for key, path in layout.ansible_settings().items()},
         },
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_every_folder_of_plugins_exists() -> None:
-    assert [name for name, path in plugin_environment().items() if not Path(path).is_dir()] == []
+    assert [name for name, path in layout.ansible_settings().items() if not Path(path).is_dir()] == []

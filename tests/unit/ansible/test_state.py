@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from provisioner import layout, profiles
-from provisioner.ansible.argspec import read_defaults
 from provisioner.ansible.state import render_state
+from provisioner.argspec import read_defaults
 from provisioner.compat.roles import ORDER
 from provisioner.errors import ProvisionError
 

@@ -1,4 +1,4 @@
-"""A role's public variables, read from its argument specification. Imports no Ansible."""
+"""A role's public variables, read from its argument specification: for the plan and for the receipt alike."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from typing import Any
 import yaml
 
 from provisioner.errors import ProvisionError
+from provisioner.yamlfile import load_yaml
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One public variable of a role."""
+    """One public variable of a role; `elements` is the type of a list's items, "" for any."""
 
     name: str
     type: str
-    description: str
-    default: Any
-    choices: tuple[Any, ...]
-    secret: bool
+    description: tuple[str, ...]
+    default: Any = None
+    elements: str = ""
+    choices: tuple[Any, ...] = ()
+    secret: bool = False
 
 
 def read_options(role_dir: Path) -> tuple[Option, ...]:
     """The options of the role's `main` entry point, in the order they are written."""
     path = role_dir / "meta" / "argument_specs.yml"
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = load_yaml(path.read_text(encoding="utf-8"))
         options = document["argument_specs"]["main"]["options"]
     except FileNotFoundError as error:
         raise ProvisionError(
@@ -44,7 +46,7 @@ def read_options(role_dir: Path) -> tuple[Option, ...]:
 def read_defaults(role_dir: Path) -> dict[str, Any]:
     """The role's `defaults/main.yml`: plain values by the project's convention."""
     path = role_dir / "defaults" / "main.yml"
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+    return dict(load_yaml(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
 
 
 def input_names(role_dir: Path) -> tuple[str, ...]:
@@ -54,12 +56,13 @@ def input_names(role_dir: Path) -> tuple[str, ...]:
 
 def _option(name: str, body: dict[str, Any]) -> Option:
     description = body.get("description", "")
-    text = " ".join(description) if isinstance(description, list) else str(description)
+    sentences = description if isinstance(description, list) else [description]
     return Option(
         name=name,
         type=str(body.get("type", "str")),
-        description=text.strip(),
+        description=tuple(str(sentence).strip() for sentence in sentences),
         default=body.get("default"),
+        elements=str(body.get("elements", "")),
         choices=tuple(body.get("choices", ())),
         secret=bool(body.get("no_log", False)),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provisioner import layout
-from provisioner.ansible.argspec import Option, input_names, read_defaults, read_options
+from provisioner.argspec import Option, input_names, read_defaults, read_options
 from provisioner.compat.roles import ORDER
 from provisioner.errors import ProvisionError
 
@@ -17,6 +17,7 @@ argument_specs:
     options:
       r_size: {type: int, default: 3, description: [A size., In bytes.]}
       r_kind: {type: str, default: a, choices: [a, b], description: A kind.}
+      r_more: {type: list, elements: int}
       r_key: {type: str, default: "", no_log: true, description: A secret.}
 """
 
@@ -30,14 +31,15 @@ def role(tmp_path: Path) -> Path:
 
 def test_options_are_read_in_order(role: Path) -> None:
     assert read_options(role) == (
-        Option("r_size", "int", "A size. In bytes.", 3, (), secret=False),
-        Option("r_kind", "str", "A kind.", "a", ("a", "b"), secret=False),
-        Option("r_key", "str", "A secret.", "", (), secret=True),
+        Option("r_size", "int", ("A size.", "In bytes."), 3),
+        Option("r_kind", "str", ("A kind.",), "a", choices=("a", "b")),
+        Option("r_more", "list", ("",), elements="int"),
+        Option("r_key", "str", ("A secret.",), "", secret=True),
     )
 
 
 def test_secrets_are_no_inputs(role: Path) -> None:
-    assert input_names(role) == ("r_size", "r_kind")
+    assert input_names(role) == ("r_size", "r_kind", "r_more")
 
 
 def test_a_role_without_defaults_has_none(role: Path) -> None:
