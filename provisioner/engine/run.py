@@ -60,7 +60,7 @@ def run_roles(
     """
     import ansible_runner
 
-    names = {_inventory_name(job.name, index): job.name for index, job in enumerate(jobs)}
+    names = inventory_names([job.name for job in jobs])
     ended: dict[str, HostOutcome] = {}
     changed = dict.fromkeys(names.values(), 0)
 
@@ -105,9 +105,16 @@ def _arguments(become_password: str | None, check: bool) -> Iterator[str]:
         yield "--check"
 
 
-def _inventory_name(name: str, index: int) -> str:
-    """A name that Ansible's inventory takes as it is: `user@host:22` would be read as a port and a range."""
-    return name if name.replace("-", "").replace(".", "").replace("_", "").isalnum() else f"host-{index}"
+def inventory_names(names: Sequence[str]) -> dict[str, str]:
+    """Each name by one that Ansible's inventory takes: `user@host:22` would be read as a port and a range."""
+    given: dict[str, str] = {}
+    for index, name in enumerate(names):
+        plain = name.replace("-", "").replace(".", "").replace("_", "").isalnum()
+        chosen = name if plain else f"host-{index}"
+        while chosen in given or (not plain and chosen in names):
+            chosen += "-"
+        given[chosen] = name
+    return given
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -270,7 +269,10 @@ class _PipedChannel:
         for line in self._child.lines():
             if not line.endswith(b"\n"):
                 break
-            item = json.loads(line)
+            try:
+                item = bundle.decode(line)
+            except ProbeFailed as error:
+                raise ProbeFailed(self._transport.named(f"{self._entry}: {error.message}")) from error
             if item.get("ok") is False:
                 self._transport.unwrap(self._entry, item)
             yield item

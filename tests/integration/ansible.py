@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from provisioner.compat import Settings
 from provisioner.compat.roles import ORDER
-from provisioner.engine import Event, Kind, run_roles
 from provisioner.engine.converge import host_job
+from provisioner.engine.events import Event, Kind
+from provisioner.engine.run import run_roles
 from provisioner.engine.survey import survey
 from provisioner.hosts.connect import connect
 from provisioner.hosts.target import parse_host

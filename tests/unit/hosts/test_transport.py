@@ -228,6 +228,11 @@ STREAMS: dict[str, tuple[Finished, type[ProvisionError], str]] = {
         Refused,
         "box: no",
     ),
+    "no JSON": (
+        Finished(0, b"PROVISION1 stream\nnoise\n", b""),
+        ProbeFailed,
+        "box: probe.attend: the answer is not JSON: Expecting value: line 1 column 1 (char 0)",
+    ),
     "cut": (Finished(255, b'PROVISION1 stream\n{"lo', b""), ConnectionLost, "box: the connection broke off"),
     "killed": (
         Finished(137, b"PROVISION1 stream\n", b""),
