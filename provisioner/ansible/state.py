@@ -3,11 +3,12 @@
 Each string is a Jinja template over the role's public variables. Three keys are ours:
 `let: {name: text}`, an item of its own, names a text for the items below it; `when: EXPRESSION` leaves an
 assertion out; `each: EXPRESSION` repeats it with `item` set. The filter `lock_digest` turns a lock name into
-the digits that end its environment's folder.
+the digits that end its environment's folder, `literally` a text into a regular expression for just that text.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def render_state(role_dir: Path, variables: Mapping[str, Any]) -> list[dict[str,
     """
     path = role_dir / "state.yml"
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701  # no HTML
+    environment.filters["literally"] = re.escape
     environment.filters["lock_digest"] = lambda lock: profiles.lock_digest(lock)[:12]
     try:
         return list(_rendered(load_yaml(path.read_text(encoding="utf-8")), environment, dict(variables)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,15 @@ def test_every_role_asserts_something_with_its_defaults(role: str) -> None:
     assert ids
     assert len(set(ids)) == len(ids)
     assert all(one.get("what") and set(one) & {"command", "file", "package", "account"} for one in assertions)
+
+
+def test_a_text_in_an_expression_stands_for_itself(tmp_path: Path) -> None:
+    folder = layout.roles() / "host_base"
+    index = "https://m/simple?a=1&b=c+d"
+    rendered = render_state(folder, {**read_defaults(folder), "host_base_pypi_index": index})
+    (network,) = [one["file"] for one in rendered if one["id"] == "host_base.network"]
+    assert re.search(network["contains"], f'"pypi_index": "{index}"')
+    assert not re.search(network["contains"], '"pypi_index": "https://m/simpl?a=1&b=ccd"')
 
 
 def test_a_role_asserts_more_when_it_is_asked_for_more() -> None:
