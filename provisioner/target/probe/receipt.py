@@ -16,6 +16,8 @@ from .observe import KINDS, Observer
 ROLE = re.compile(r"[a-z][a-z0-9_]*\Z")
 # What two runs of the same role on the same box may differ in without anything having changed.
 VOLATILE = ("written_at", "run", "request")
+# A name and password in a URL, as proxies and mirrors have.
+LOGIN = re.compile(rb"://[^/\s\"]+@")
 
 
 def main(request: Dict[str, Any]) -> Dict[str, Any]:
@@ -182,13 +184,16 @@ WHO = "run with root (or sudo) for the system's places, or with --scope user for
 def write(path: str, body: Dict[str, Any]) -> None:
     """Write JSON so that a reader, or a box that loses its power, sees the old file or the new, whole one."""
     temporary = "%s.%d.tmp" % (path, os.getpid())
+    text = json.dumps(body, indent=1, sort_keys=True).encode("utf-8") + b"\n"
+    # Anyone on the box may read a receipt, whatever the umask, unless it lets a password out.
+    mode = 0o600 if LOGIN.search(text) else 0o644
     try:
         folders(os.path.dirname(path))
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            os.fchmod(fd, 0o644)  # the umask may be strict; anyone on the box may read a receipt
+            os.fchmod(fd, mode)
             with os.fdopen(fd, "wb", closefd=False) as file:
-                file.write(json.dumps(body, indent=1, sort_keys=True).encode("utf-8") + b"\n")
+                file.write(text)
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -6,11 +6,13 @@ import os
 import re
 import selectors
 import subprocess
+from pathlib import Path
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..errors import TargetError
 
-_URL_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+# To the last "@": a password may have one in it.
+_URL_LOGIN = re.compile(r"(?<=://)[^/\s\"']+@")
 _KEEP_LINES = 200
 
 # Descriptors that children of a job inherit. The job's lock is one: while a child of a killed job still
@@ -123,8 +125,11 @@ def network_env(network: Mapping[str, object], base: Mapping[str, str]) -> Dict[
     put("no_proxy", "no_proxy", "NO_PROXY")
     put("pypi_index", "UV_DEFAULT_INDEX", "PIP_INDEX_URL")
     put("hub_endpoint", "HF_ENDPOINT")
-    put("find_links", "UV_FIND_LINKS", "PIP_FIND_LINKS")
-    if "PIP_FIND_LINKS" in env:
+    put("find_links", "UV_FIND_LINKS")
+    if network.get("find_links"):
         # pip separates by spaces what uv separates by commas.
-        env["PIP_FIND_LINKS"] = " ".join(env["PIP_FIND_LINKS"].split(","))
+        links = env["UV_FIND_LINKS"].split(",")
+        env["PIP_FIND_LINKS"] = " ".join(
+            Path(link).as_uri() if link.startswith("/") and " " in link else link for link in links
+        )
     return env

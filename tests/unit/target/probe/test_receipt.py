@@ -234,6 +234,15 @@ def test_files_and_folders_can_be_read_by_all_whatever_the_umask(role: Role) -> 
 
 
 @pytest.mark.parametrize(
+    ("proxy", "mode"), [("http://p.example:3128", 0o644), ("http://me:secret@p.example:3128", 0o600)]
+)
+def test_a_receipt_with_a_password_in_it_is_for_its_owner_alone(role: Role, proxy: str, mode: int) -> None:
+    role.file.write_text("made")
+    role.ask("done", inputs={"host_base_https_proxy": proxy})
+    assert stat.S_IMODE((role.folder / "host_base.json").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize(
     ("code", "message", "hint"),
     [
         (errno.ENOSPC, "No space left on device", "free some space there and run again"),
