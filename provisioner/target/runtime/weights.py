@@ -235,12 +235,12 @@ def _publish(spec: Dict[str, Any], entries: List[Dict[str, Any]], partial: str, 
             os.fsync(source.fileno())
     _write_manifest(spec, partial, entries)
     os.chmod(partial, 0o755)  # noqa: S103  (weights are public; servers run as other users)
+    older = _beside(path, ".older-")
     if os.path.isdir(path):
-        older = _beside(path, ".older-")
         if os.path.isdir(older):
             shutil.rmtree(older)
         os.rename(path, older)
-        os.rename(partial, path)
+    os.rename(partial, path)
+    # Also the one that stayed behind when this was cut between the two renames.
+    if os.path.isdir(older):
         shutil.rmtree(older)
-    else:
-        os.rename(partial, path)

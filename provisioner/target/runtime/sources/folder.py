@@ -26,7 +26,7 @@ def fetch(task: Fetch) -> Fetched:
         files = {next(iter(wanted)): next(iter(files.values()))}
     elif wanted:
         files = {name: path for name, path in files.items() if name in wanted}
-    copies = {name: path for name, path in files.items() if not _link(path, os.path.join(task.into, name))}
+    copies = {name: path for name, path in files.items() if not link(path, os.path.join(task.into, name))}
     total = sum(os.path.getsize(path) for path in copies.values())
     require_space([(task.into, total)])
     task.context.say("copying" if copies else "linking", total or None)
@@ -50,7 +50,7 @@ def _listing(source: str) -> Dict[str, str]:
     return files
 
 
-def _link(path: str, target: str) -> bool:
+def link(path: str, target: str) -> bool:
     """Whether the target now is another name of the same file; never of one that others may write to."""
     path = os.path.realpath(path)
     stat = os.stat(path)
@@ -60,6 +60,9 @@ def _link(path: str, target: str) -> bool:
             return True
         os.unlink(target)
     if stat.st_mode & 0o022 or (stat.st_uid != os.geteuid() and stat.st_mode & 0o222):
+        return False
+    if os.geteuid() == 0 and not stat.st_mode & 0o004:
+        # What root publishes is for the accounts that serve it.
         return False
     try:
         os.link(path, target)

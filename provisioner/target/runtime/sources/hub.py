@@ -11,11 +11,12 @@ import hashlib
 import os
 import re
 import shutil
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ...errors import TargetError
 from ..files import require_space, sha256_file, size_text
 from ..weights import BadFile, Fetch, Fetched
+from .folder import link
 
 _SMALL = re.compile(r".*\.(json|txt|model|jinja|tiktoken|spm|vocab|bpe)$|(?i:licen[cs]e|notice)(\..*)?$")
 _PICKLE = re.compile(r".*\.(bin|pt|pth|ckpt|pkl)$")
@@ -133,6 +134,11 @@ def fetch(task: Fetch, make_client: Any = Client) -> Fetched:
 def choose(listed: List[Listed], source: Dict[str, Any]) -> List[Listed]:
     """What is worth fetching of a repository: one format of the weights, and the small files beside it."""
     repo = source["repo"]
+    outside = [item.name for item in listed if item.name.startswith("/") or ".." in item.name.split("/")]
+    if outside:
+        raise TargetError(
+            f"{repo} lists a file outside of its own folder: {outside[0]}", "do not use that repository"
+        )
     top = [item for item in listed if "/" not in item.name]
     small = [item for item in top if _SMALL.match(item.name)]
     named = source.get("file")
@@ -199,12 +205,12 @@ def _gather(task: Fetch, client: Any, commit: str, chosen: List[Listed]) -> Fetc
     for item in chosen:
         path = os.path.join(task.into, item.name)
         if item in here:
-            digests[item.name] = _right(item, path, task)
+            digests[item.name] = _right(item, path, task.context.progress.add)
         if digests.get(item.name) is None:
             cached = client.cached(item.name, commit)
             if cached:
                 _adopt(cached, path)
-                digests[item.name] = _right(item, path, task)
+                digests[item.name] = _right(item, path)
         if digests.get(item.name) is None:
             missing.append(item)
     total = sum(item.size for item in chosen)
@@ -217,16 +223,15 @@ def _gather(task: Fetch, client: Any, commit: str, chosen: List[Listed]) -> Fetc
         done += item.size
         task.context.progress.at(done)
         path = os.path.join(task.into, item.name)
-        digests[item.name] = _right(item, path, task)
+        digests[item.name] = _right(item, path)
         if digests[item.name] is None:
             raise BadFile(f"{item.name} from {client.endpoint} is not what the hub published")
     return Fetched(digests, needed)
 
 
-def _right(item: Listed, path: str, task: Fetch) -> Optional[str]:
+def _right(item: Listed, path: str, on_bytes: Callable[[int], None] = lambda _: None) -> Optional[str]:
     """The sha256 of a file that is what the hub published, or None and the file is gone."""
-    del task
-    sha256 = sha256_file(path)
+    sha256 = sha256_file(path, on_bytes)
     right = os.path.getsize(path) == item.size and (
         sha256 == item.sha256 if item.sha256 else item.blob is None or _git_blob(path) == item.blob
     )
@@ -252,11 +257,8 @@ def _begun(into: str) -> int:
 
 
 def _adopt(cached: str, path: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        os.link(cached, path)
-    except OSError:
-        # Another file system, or another user's file: a copy is as good.
+    # Not of a file that somebody else may change: root looks into the cache of the person behind sudo too.
+    if not link(cached, path):
         shutil.copyfile(cached, path)
 
 
@@ -316,7 +318,9 @@ def _refusal(error: Exception, task: Fetch, client: Any) -> Exception:
     names = {kind.__name__ for kind in type(error).__mro__}
     status = getattr(getattr(error, "response", None), "status_code", None)
     token = (task.spec.get("secrets") or {}).get("hub_token")
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+    # One that names a file is this machine's, not the network's.
+    own = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+    if isinstance(error, OSError) and (error.errno in own or error.filename):
         return error
     if "GatedRepoError" in names or status == 403:
         return TargetError(

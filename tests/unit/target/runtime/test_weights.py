@@ -185,6 +185,16 @@ def test_other_weights_by_the_same_name_stay_until_the_new_ones_are_here(
     assert source.brought == ["config.json"]  # the others were gathered by the attempt that failed
 
 
+def test_what_a_cut_publishing_left_behind_goes_with_the_next_one(
+    spec: dict[str, Any], source: Source, context: FakeContext
+) -> None:
+    older = Path(spec["path"]).parent / ".older-m"
+    older.mkdir(parents=True)
+    (older / "model.safetensors").write_bytes(b"gigabytes")
+    weights.apply(spec, context)
+    assert beside(spec) == ["m"]
+
+
 def test_the_same_weights_from_elsewhere_are_not_fetched(
     spec: dict[str, Any], source: Source, context: FakeContext
 ) -> None:

@@ -170,14 +170,20 @@ def test_other_bytes_than_were_published(task: Callable[..., Fetch], server: Hub
     assert not (tmp_path / "into/model.safetensors").exists()
 
 
-def test_a_cache_of_the_hubs_client_is_used(task: Callable[..., Fetch], server: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "linked"), [(0o644, True), (0o666, False)])
+def test_a_cache_of_the_hubs_client_is_used(
+    mode: int, linked: bool, task: Callable[..., Fetch], server: Hub, tmp_path: Path
+) -> None:
     repo = tmp_path / "home/.cache/huggingface/hub/models--org--m"
     for folder in ("blobs", f"snapshots/{COMMIT}", "refs"):
         (repo / folder).mkdir(parents=True)
     (repo / "blobs/x").write_bytes(WEIGHTS)
+    (repo / "blobs/x").chmod(mode)
     (repo / f"snapshots/{COMMIT}/model.safetensors").symlink_to("../../blobs/x")
     assert hub.fetch(task()).bytes == len(FILES["config.json"])
-    assert (tmp_path / "into/model.safetensors").samefile(repo / "blobs/x")
+    mine = tmp_path / "into/model.safetensors"
+    # A file that others may write to must not become the published one: it is copied.
+    assert (mine.read_bytes(), mine.samefile(repo / "blobs/x")) == (WEIGHTS, linked)
     assert not [line for line in server.asked if "safetensors" in line]
 
 
@@ -208,6 +214,21 @@ def test_the_hubs_refusals_become_a_line(
         hub.fetch(task())
     assert hint in (caught.value.hint or "")
     assert "hf_secret" not in f"{caught.value}{caught.value.hint}"
+
+
+@pytest.mark.parametrize("name", ["../../evil.gguf", "/etc/evil.gguf"])
+def test_a_hub_that_names_files_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(TargetError, match=f"org/m lists a file outside of its own folder: {name}"):
+        choose(listed("a.gguf", name), SOURCE)
+
+
+def test_this_machines_own_errors_are_not_the_networks(
+    task: Callable[..., Fetch], server: Hub, tmp_path: Path
+) -> None:
+    asked = task()
+    (tmp_path / "into/.begun").write_text("a file where a folder must be")
+    with pytest.raises(FileExistsError):
+        hub.fetch(asked)
 
 
 def test_a_hub_that_cannot_be_reached(make: Make, server: Hub) -> None:
