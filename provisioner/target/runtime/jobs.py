@@ -248,7 +248,12 @@ class _Job:
         how = "was killed twice"
         hint = f"look at dmesg for the kernel's out-of-memory killer, and at {self._path('log.txt')}"
         if status is not None and os.WIFSIGNALED(status):
-            how = f"was killed twice, the last time by {signal.Signals(os.WTERMSIG(status)).name}"
+            ended_by = signal.Signals(os.WTERMSIG(status))
+            how = f"was killed twice, the last time by {ended_by.name}"
+            if ended_by == signal.SIGILL:
+                hint = "the runtime was built for newer processors than this one"
+            elif ended_by != signal.SIGKILL:
+                hint = f"the whole story is in {self._path('log.txt')}"
         elif status is not None and os.WEXITSTATUS(status) > 1:
             number = os.WEXITSTATUS(status)
             return os_refusal(OSError(number, os.strerror(number), self._folder), self._folder)

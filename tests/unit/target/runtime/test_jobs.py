@@ -199,6 +199,10 @@ def die(spec: dict[str, Any], context: Any) -> Any:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def stumble(spec: dict[str, Any], context: Any) -> Any:
+    os.kill(os.getpid(), signal.SIGILL)
+
+
 def crash(spec: dict[str, Any], context: Any) -> Any:
     raise ValueError("seven is no colour")
 
@@ -218,6 +222,7 @@ def vanish(spec: dict[str, Any], context: Any) -> Any:
 
 ENDINGS: list[tuple[Apply, str, str, int]] = [
     (die, "env was killed twice, the last time by SIGKILL", "out-of-memory killer", 2),
+    (stumble, "env was killed twice, the last time by SIGILL", "newer processors", 2),
     (crash, "env crashed: ValueError: seven is no colour", "jobs/n/log.txt", 1),
     (refuse, "no such thing", "take another", 1),
     (full, "/models/x: No space left on device", "free some disk space", 1),
