@@ -46,10 +46,11 @@ if [ "$2$root" = requireno ] || [ $sudo = wrong-password ]; then
   exit 0;
 fi;
 python=;
+# Without the standard library (python3-minimal) it is as good as missing.
 names="/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 python";
 for name in $4 $names /usr/libexec/platform-python; do
   name=$(command -v "$name") || continue;
-  if "$name" -ISc "import sys; sys.exit(sys.version_info < (3, 8))" 2>/dev/null </dev/null; then
+  if "$name" -ISc "import json, sys, zlib; sys.exit(sys.version_info < (3, 8))" 2>/dev/null </dev/null; then
     python=$name;
     break;
   fi;

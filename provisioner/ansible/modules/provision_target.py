@@ -76,7 +76,7 @@ def main() -> None:
     if not os.access(python, os.X_OK):
         module.exit_json(changed=False, missing=True)
     rc, out, err = module.run_command(
-        [python, "-c", module.params["loader"]],
+        [python, "-I", "-X", "utf8", "-c", module.params["loader"]],
         data=base64.b64decode(module.params["payload"]),
         binary_data=True,
         encoding=None,
