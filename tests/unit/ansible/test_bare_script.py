@@ -32,7 +32,8 @@ def render(folder: Path, **variables: Any) -> str:
         "_host_base_apt_mirror_file": str(folder / "apt/mirror.list"),
         "_host_base_apt_proxy_file": str(folder / "apt/90proxy"), "_host_base_certificates": [],
         "_host_base_certificate_paths": [], "host_base_http_proxy": "", "host_base_https_proxy": "",
-        "host_base_apt_mirror": "", "_host_base_packages": ["ca-certificates", "libgomp1"],
+        "host_base_apt_mirror": "", "host_base_no_proxy": "", "_host_base_apt_proxy_mode": "0600",
+        "_host_base_packages": ["ca-certificates", "libgomp1"],
         "lookup": lambda *_: "// proxies\n",
     }  # fmt: skip
     environment.filters["zip"] = zip
@@ -52,8 +53,10 @@ def box(tmp_path: Path) -> Path:
     for name, text in {
         "id": '[ "$1" = -u ] && cat "$BOX/uid" || echo someone',
         "python3": '[ -e "$BOX/installed/python3" ]',
-        "dpkg-query": 'for name; do :; done; [ -e "$BOX/installed/$name" ] && echo "ii "',
+        "dpkg-query": 'for name; do :; done; [ -e "$BOX/installed/$name" ] && echo "${STATE:-ii} "',
         "apt-get": 'echo "$*" >> "$BOX/apt.log"; [ ! -e "$BOX/fail" ] || { cat "$BOX/fail"; exit 100; }\n'
+        'echo "$no_proxy" > "$BOX/no_proxy"\n'
+        'case "$*" in *" update") [ ! -e "$BOX/no-lists" ] || exit 100 ;; esac\n'
         'case "$*" in *" install "*) for name; do case "$name" in */*) ;; *) '
         ': > "$BOX/installed/$name" ;; esac; done ;; esac',
     }.items():
@@ -63,11 +66,11 @@ def box(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(box: Path, **variables: Any) -> dict[str, str]:
-    """What the script said."""
+def run(box: Path, state: str = "ii", **variables: Any) -> dict[str, str]:
+    """What the script said. `state`: dpkg's word for what is installed."""
     ended = subprocess.run(
         ["/bin/sh", "-s"], input=render(box, **variables), capture_output=True, text=True, check=False,
-        env={"PATH": str(box / "bin"), "BOX": str(box), "HOME": os.fspath(box)},
+        env={"PATH": str(box / "bin"), "BOX": str(box), "HOME": os.fspath(box), "STATE": state},
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = [line.removeprefix("provision.").partition("=") for line in ended.stdout.splitlines()]
@@ -92,7 +95,7 @@ def test_a_bare_box_gets_what_it_needs(box: Path) -> None:
 
 
 @pytest.mark.parametrize("variables", [{"_host_base_act": False}, {"ansible_check_mode": True}])
-def test_looking_changes_nothing(box: Path, variables: dict[str, bool]) -> None:
+def test_looking_changes_nothing(box: Path, variables: dict[str, Any]) -> None:
     said = run(box, **variables)
     assert (said["python"], said["changed"]) == ("no", "install python3 ca-certificates libgomp1")
     assert not (box / "apt.log").exists()
@@ -104,6 +107,22 @@ def test_a_finished_box_is_left_alone(box: Path) -> None:
         "python": "yes", "apt": "yes", "packages": "python3 ca-certificates libgomp1", "needs": "",
     }  # fmt: skip
     assert not (box / "apt.log").exists()
+
+
+def test_a_package_that_is_held_back_is_installed_too(box: Path) -> None:
+    install(box, "python3", "ca-certificates", "libgomp1")
+    assert run(box, state="hi")["needs"] == ""
+    assert run(box, state="rc")["needs"] == "ca-certificates libgomp1"
+
+
+def test_a_third_partys_broken_source_is_no_reason_to_stop(box: Path) -> None:
+    (box / "no-lists").touch()
+    assert run(box)["changed"] == "install python3 ca-certificates libgomp1"
+
+
+def test_apt_is_told_whom_to_reach_directly(box: Path) -> None:
+    run(box, host_base_no_proxy="localhost,.corp")
+    assert (box / "no_proxy").read_text() == "localhost,.corp\n"
 
 
 def test_one_user_needs_only_python(box: Path) -> None:
@@ -152,6 +171,8 @@ def test_the_network_is_prepared_first(box: Path) -> None:
     assert said.get("refused") is None
     assert (anchors / "provisioner-0.crt").read_text() == "-----PEM\nit's-----\n"
     assert (box / "apt/90proxy").read_text() == "// proxies\n"
+    modes = [path.stat().st_mode & 0o777 for path in (box / "apt/90proxy", anchors / "provisioner-0.crt")]
+    assert modes == [0o600, 0o644]
     assert f"Acquire::https::CAInfo={anchors}/.provision-first.pem" in (box / "apt.log").read_text()
     assert sorted(path.name for path in anchors.iterdir()) == ["provisioner-0.crt"]
 
