@@ -17,6 +17,21 @@ from provisioner.yamlfile import load_yaml
 
 ORDER = ("host_base", "python_env", "model_weights", "smoke_test")
 
+# What the plan decides as a whole, and how to say what is wanted: alone, one of these would fit nothing else.
+DECIDED: Mapping[str, str] = {
+    "host_base_scope": "say --scope system or --scope user",
+    **dict.fromkeys(
+        (
+            "host_base_code_dir", "host_base_state_dir", "host_base_cache_dir", "python_env_dir",
+            "model_weights_dir", "smoke_test_env",
+        ),
+        "where things are follows from --scope",
+    ),
+    "python_env_name": "say --set environment.lock=NAME",
+    "python_env_lock": "say --set environment.lock=NAME",
+    "model_weights_name": "say --model hf:organisation/name or path:/folder",
+}  # fmt: skip
+
 # Mending one of these changes what the role on the left has proved, so it proves it again.
 RERUN_AFTER: Mapping[str, tuple[str, ...]] = {"smoke_test": ("python_env", "model_weights")}
 
@@ -52,6 +67,8 @@ def is_known(variable: str) -> bool:
 def parse(variable: str, text: str) -> Any:
     """What `--set VARIABLE=TEXT` says, in the type that the role wants. Raises UsageError."""
     option = _options(role_of(variable))[variable]
+    if variable in DECIDED:
+        raise UsageError(f"--set {variable}: the plan decides this one", hint=DECIDED[variable])
     kind = option.type
     if kind in ("str", "path"):
         value: Any = text

@@ -43,7 +43,8 @@ def survey(transports: Sequence[Transport], settings: Settings) -> list[Surveyed
     """Probe all hosts at once and judge each. A host that cannot be reached is a result, not an exception."""
     started = time.monotonic()
     by_name = {transport.target.name: transport for transport in transports}
-    answers = probe_all(by_name, PROBE)
+    # Who wants no root must not be looked at as root: the user's places would be those of root.
+    answers = probe_all(by_name, PROBE, privilege="none" if settings.scope == "user" else "auto")
     seconds = time.monotonic() - started
     return [
         Surveyed(judge(name, answers[name], settings, seconds), transport)

@@ -56,6 +56,18 @@ def test_a_value_has_the_type_of_its_variable(variable: str, text: str, value: A
             "--set smoke_test_runtime=lama: no such choice",
             "one of llama, transformers",
         ),
+        (
+            "host_base_state_dir",
+            "/data",
+            "--set host_base_state_dir: the plan decides this one",
+            "where things are follows from --scope",
+        ),
+        (
+            "python_env_lock",
+            "transformers",
+            "--set python_env_lock: the plan decides this one",
+            "say --set environment.lock=NAME",
+        ),
         ("smoke_test_token", "1", "unknown variable smoke_test_token", "did you mean smoke_test_tokens?"),
     ],
 )
