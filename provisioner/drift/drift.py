@@ -77,7 +77,7 @@ def _judge(role: str, findings: Sequence[_Finding]) -> RoleDrift:
 
 def _findings(facts: Facts, role: str, wanted: Expected) -> Iterator[_Finding]:
     if role in facts.pending:
-        what = "a run was cut while this role was at work"
+        what = "its last run did not finish"
         yield _Finding(DriftItem(f"{role}.interrupted", what, "a finished run", "an interrupted run"))
     receipt = facts.receipt(role, wanted.scope)
     if receipt is None:

@@ -114,7 +114,7 @@ CASES: dict[str, Case] = {
         [
             item(
                 "interrupted",
-                "a run was cut while this role was at work",
+                "its last run did not finish",
                 "a finished run",
                 "an interrupted run",
             )
