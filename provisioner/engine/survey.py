@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioner import layout
 from provisioner.ansible.digest import role_digest
 from provisioner.compat import Plan, Settings, WhyNot, make_plan
-from provisioner.compat.roles import RERUN_AFTER
+from provisioner.compat.roles import DECIDED, RERUN_AFTER, is_known
 from provisioner.drift import Expected, RoleDrift, drift, rerun
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.facts import Facts
 from provisioner.hosts.gather import probe_all
-from provisioner.hosts.transport import Transport
+from provisioner.hosts.target import Target
+from provisioner.hosts.transport import Privilege, Transport
 from provisioner.report.result import HostResult, Status
 
 PROBE: dict[str, Any] = {"receipts": None, "root": "/"}
@@ -43,13 +44,41 @@ def survey(transports: Sequence[Transport], settings: Settings) -> list[Surveyed
     """Probe all hosts at once and judge each. A host that cannot be reached is a result, not an exception."""
     started = time.monotonic()
     by_name = {transport.target.name: transport for transport in transports}
+    wanted = {name: settings_of(transport.target, settings) for name, transport in by_name.items()}
     # Who wants no root must not be looked at as root: the user's places would be those of root.
-    answers = probe_all(by_name, PROBE, privilege="none" if settings.scope == "user" else "auto")
+    privilege: dict[str, Privilege] = {
+        name: "none" if own.scope == "user" else "auto" for name, own in wanted.items()
+    }
+    answers = probe_all(by_name, PROBE, privilege=privilege)
     seconds = time.monotonic() - started
     return [
-        Surveyed(judge(name, answers[name], settings, seconds), transport)
+        Surveyed(judge(name, answers[name], wanted[name], seconds), transport)
         for name, transport in by_name.items()
     ]
+
+
+def settings_of(target: Target, settings: Settings) -> Settings:
+    """What the inventory says of a host's roles, and over it what the command line says of all hosts.
+
+    Where things are follows from the scope; the inventory's own folders are for playbooks without a plan.
+    """
+    own = {name: value for name, value in target.variables.items() if name not in DECIDED and is_known(name)}
+    scope = target.variables.get("host_base_scope")
+    return replace(
+        settings,
+        scope=scope if settings.scope == "auto" and scope in ("system", "user") else settings.scope,
+        variables={**own, **settings.variables},
+    )
+
+
+def _refuse_templates(settings: Settings) -> None:
+    """A plan is made of values; only Ansible could say what a template will be."""
+    for name, value in settings.variables.items():
+        if "{{" in str(value):
+            raise ProvisionError(
+                f"{name} is a template in the inventory, and a plan needs its value",
+                hint="write the value, give it with --set or --ca-certificate, or run playbooks/up.yml",
+            )
 
 
 def judge(
@@ -60,6 +89,7 @@ def judge(
         return HostResult(name, Status.FAILED, error=answer.message, hint=answer.hint, seconds=seconds)
     try:
         facts = Facts.decode(answer)
+        _refuse_templates(settings)
         plan = make_plan(facts, settings)
     except UsageError:
         raise

@@ -20,18 +20,19 @@ def probe_all(
     request: dict[str, Any],
     *,
     entry: str = "probe",
-    privilege: Privilege = "auto",
+    privilege: Privilege | Mapping[str, Privilege] = "auto",
     timeout: float | None = CALL_SECONDS,
 ) -> dict[str, dict[str, Any] | ProvisionError]:
-    """Each host's raw answer or its error, in the order of `transports`."""
+    """Each host's raw answer or its error, in the order of `transports`; `privilege` for all or by name."""
 
-    def one(transport: Transport) -> dict[str, Any] | ProvisionError:
+    def one(name: str) -> dict[str, Any] | ProvisionError:
+        wanted: Privilege = privilege if isinstance(privilege, str) else privilege[name]
         try:
-            return transport.call(entry, request, privilege=privilege, timeout=timeout)
+            return transports[name].call(entry, request, privilege=wanted, timeout=timeout)
         except ProvisionError as error:
             return error
 
-    return dict(zip(transports, at_once(one, list(transports.values())), strict=True))
+    return dict(zip(transports, at_once(one, list(transports)), strict=True))
 
 
 def at_once(function: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
