@@ -60,5 +60,9 @@ def _abandoned(folder: Path, now: float) -> bool:
 
 
 def _parent() -> Path:
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    return Path(runtime if runtime and Path(runtime).is_dir() else tempfile.gettempdir())
+    """In memory where that is to be had: what a power cut leaves there is gone with the power."""
+    for candidate in (os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm"):  # noqa: S108
+        # Ansible is started through a script in the folder, so it must be possible to start one.
+        if candidate and os.access(candidate, os.W_OK) and not os.statvfs(candidate).f_flag & os.ST_NOEXEC:
+            return Path(candidate)
+    return Path(tempfile.gettempdir())

@@ -147,8 +147,9 @@ class PipedTransport:
 
     def _prepare(self, entry: str, request: dict[str, Any], privilege: Privilege) -> tuple[list[str], bytes]:
         become = self.target.become
-        if become.wanted is False and privilege == "auto":
-            privilege = "none"
+        if become.wanted is not None and privilege == "auto":
+            # The inventory has decided: ansible_become is a promise in both directions.
+            privilege = "require" if become.wanted else "none"
         password = self._password if privilege != "none" else None
         python = str(self.target.variables.get("ansible_python_interpreter", ""))
         line = command(

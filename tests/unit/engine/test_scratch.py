@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -51,3 +52,17 @@ def test_a_killed_run_s_folder_goes_with_the_next_run_and_a_living_one_s_does_no
     assert sweep(runtime, later) == [folder]
     assert not folder.exists()
     shutil.rmtree(runtime / "provision-else")
+
+
+def test_where_nothing_may_be_started_is_no_place_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ansible is started through a script in the folder."""
+    elsewhere = tmp_path / "tmp"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(elsewhere))
+    real = os.statvfs(tmp_path)
+    fields = [*real[:8], real.f_flag | os.ST_NOEXEC, *real[9:]]
+    monkeypatch.setattr("os.statvfs", lambda _: os.statvfs_result(fields))
+    with private_dir() as folder:
+        assert folder.parent == elsewhere

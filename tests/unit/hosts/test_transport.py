@@ -157,6 +157,7 @@ def test_a_password_goes_down_standard_input_and_nowhere_else() -> None:
     [
         (Target("x"), "' 'auto' 'root' '' ''"),
         (Target("x", become=Become(wanted=False)), "' 'none' 'root' '' ''"),
+        (Target("x", become=Become(wanted=True)), "' 'require' 'root' '' ''"),
         (Target("x", become=Become(user="svc", password="p")), "' 'auto' 'svc' '' 'password'"),
         (Target("x", variables={"ansible_python_interpreter": "/opt/py"}), "' 'auto' 'root' '/opt/py' ''"),
         (Target("x", variables={"ansible_python_interpreter": "auto_silent"}), "' 'auto' 'root' '' ''"),
