@@ -11,7 +11,7 @@ import msgspec
 from provisioner import profiles
 from provisioner.compat import roles as role_data
 from provisioner.errors import ProvisionError, UsageError
-from provisioner.facts import SYSTEM_PLACES, Facts, Places
+from provisioner.facts import SYSTEM_PLACES, Facts, Places, Receipt
 from provisioner.profiles import Profile
 
 Scope = Literal["system", "user"]
@@ -87,7 +87,8 @@ def remembered(facts: Facts, settings: Settings) -> Settings:
     Raises ProvisionError for a receipt whose request nobody can read, unless the choice is made anew.
     """
     chosen_anew = settings.profile is not None or settings.model is not None
-    last = _last_asked(facts, needed=not chosen_anew)
+    newest = _newest(facts)
+    last = _asked(newest, needed=not chosen_anew)
     overrides = {} if chosen_anew else last.profile_overrides
     # A role of another version may have known a variable that ours does not.
     variables = {name: value for name, value in last.variables.items() if role_data.is_known(name)}
@@ -97,22 +98,28 @@ def remembered(facts: Facts, settings: Settings) -> Settings:
         model=settings.model if chosen_anew else last.model,
         profile_overrides={**overrides, **settings.profile_overrides},
         variables={**variables, **settings.variables},
+        # Who once chose to do without root is not moved by being root this time. The other way round a plain
+        # user sees the system's receipts, and could do nothing about them.
+        scope="user" if settings.scope == "auto" and newest and newest.scope == "user" else settings.scope,
     )
 
 
-def _last_asked(facts: Facts, *, needed: bool) -> _Asked:
+def _newest(facts: Facts) -> Receipt | None:
     # A run rewrites the receipts of the roles that it ran; only theirs hold what it was asked for.
-    bodies = [(found.path, found.body) for found in facts.receipts if found.body and found.body.request]
-    if not bodies:
+    asked = [found for found in facts.receipts if found.body and found.body.request]
+    return max(reversed(asked), key=lambda found: found.body.written_at if found.body else "", default=None)
+
+
+def _asked(receipt: Receipt | None, *, needed: bool) -> _Asked:
+    if receipt is None or receipt.body is None:
         return _Asked()
-    path, body = max(reversed(bodies), key=lambda found: found[1].written_at)
     try:
-        return msgspec.convert(body.request, _Asked)
+        return msgspec.convert(receipt.body.request, _Asked)
     except msgspec.ValidationError as error:
         if not needed:
             return _Asked()
         raise ProvisionError(
-            f"what this machine was asked to be cannot be read from {path}: {error}",
+            f"what this machine was asked to be cannot be read from {receipt.path}: {error}",
             hint="say it again: --profile NAME, and --set for what was set",
         ) from error
 

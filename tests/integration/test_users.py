@@ -88,6 +88,16 @@ def test_without_sudo_everything_is_the_user_s_own(box: Machine, module_provisio
     assert verified["drift"] == [{"role": role, "status": "clean", "items": []} for role in ROLES]
 
 
+def test_who_could_be_root_and_chose_not_to_stays_there(box: Machine, module_provision: Provision) -> None:
+    """`--scope user` is said once: the next bare `up` finds it, though it looks with sudo."""
+    before = system_wide(box)
+    chosen = module_provision.up(box, "--scope", "user", user="sudoer").expect(0).host(box.alias("sudoer"))
+    assert (chosen["status"], chosen["plan"]["scope"]) == ("done", "user")
+    again = module_provision.up(box, user="sudoer").expect(0).host(box.alias("sudoer"))
+    assert (again["status"], again["plan"]["scope"]) == ("nothing to do", "user")
+    assert system_wide(box) == before
+
+
 @pytest.mark.parametrize("user", ["plain", "typist"])
 def test_scope_system_without_root_is_impossible(
     box: Machine, module_provision: Provision, user: str

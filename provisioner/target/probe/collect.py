@@ -17,7 +17,8 @@ def collect(root: str, folders: Optional[List[str]]) -> Dict[str, Any]:
     table = mounts(box)
     os_facts = system.operating_system(box, table)
     user = users.user(box, uid, environ)
-    where = places(environ, user["home"]) if user["home"].startswith("/") else {"system": dict(SYSTEM)}
+    home = home_of_login(box) or user["home"]
+    where = places(environ, home) if home.startswith("/") else {"system": dict(SYSTEM)}
     found_gpus, driver = gpus.gpus(box, bool(os_facts["wsl"]))
     roads = receipts.folders(where, folders)
     found_receipts, pending = receipts.read(box, roads)
@@ -48,7 +49,7 @@ def surroundings(box: Box) -> "tuple[Dict[str, str], int]":
     """Environment and uid to read a box with.
 
     A recorded tree is read as if by root with a bare environment: the reader's own is not that machine's.
-    Under sudo the folders of the caller are left out: root's things do not belong there.
+    Under sudo the caller's environment is left out: it says nothing of root.
     """
     if not box.live:
         return {}, 0
@@ -58,3 +59,10 @@ def surroundings(box: Box) -> "tuple[Dict[str, str], int]":
         for name, value in os.environ.items()
         if name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME") and not sudo
     }, os.geteuid()
+
+
+def home_of_login(box: Box) -> Optional[str]:
+    """Under sudo, the home of who called it: what that user has put there without root is to be found."""
+    caller = os.environ.get("SUDO_UID", "") if box.live else ""
+    account = users.find(box, uid=int(caller)) if caller.isdigit() else None
+    return account["home"] if account else None

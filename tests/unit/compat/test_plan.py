@@ -201,6 +201,15 @@ def test_a_number_that_nobody_could_read_does_not_block() -> None:
     assert isinstance(make_plan(facts(cpu={}, memory={}, disks={}), Settings()), Plan)
 
 
+def test_who_chose_to_do_without_root_stays_there() -> None:
+    mine = receipt(RECEIPT_REQUEST) | {"scope": "user"}
+    mine["body"] = mine["body"] | {"written_at": "2026-02-02T00:00:00Z"}
+    system = receipt(RECEIPT_REQUEST)
+    system["body"] = system["body"] | {"written_at": "2026-01-01T00:00:00Z"}
+    plans = [make_plan(facts(receipts=[system, mine]), Settings(scope=scope)) for scope in ("auto", "system")]
+    assert [plan.scope for plan in plans if isinstance(plan, Plan)] == ["user", "system"]
+
+
 def test_a_bare_up_asks_for_what_the_box_was_last_asked_for() -> None:
     plan = make_plan(facts(receipts=[receipt(RECEIPT_REQUEST)]), Settings())
     assert isinstance(plan, Plan)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from provisioner.facts import Facts
 from provisioner.target import probe
 from provisioner.target.probe.box import Box
-from provisioner.target.probe.collect import surroundings
+from provisioner.target.probe.collect import home_of_login, surroundings
 
 Plant = Callable[..., Path]
 
@@ -162,3 +163,19 @@ def test_under_sudo_the_callers_folders_are_left_out(
 ) -> None:
     monkeypatch.setattr(os, "environ", environ)
     assert surroundings(Box()) == (kept, os.geteuid())
+
+
+@pytest.mark.parametrize(
+    ("environ", "home"),
+    [
+        ({}, None),
+        ({"SUDO_UID": "0"}, pwd.getpwuid(0).pw_dir),
+        ({"SUDO_UID": "x"}, None),
+        ({"SUDO_UID": "4294967290"}, None),
+    ],
+)
+def test_under_sudo_the_users_places_are_the_callers(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], home: str | None
+) -> None:
+    monkeypatch.setattr(os, "environ", environ)
+    assert home_of_login(Box()) == home
