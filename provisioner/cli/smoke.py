@@ -25,9 +25,10 @@ def command(as_json: bool, **rest: Any) -> int:
     started = time.monotonic()
     where = options.where_from(rest)
     settings = options.settings_from(rest, where)
-    results = smoke(survey(options.transports(where), settings), where.access)
-    result = RunResult("smoke", results, seconds=time.monotonic() - started)
     terminal = Terminal(sys.stderr if as_json else sys.stdout)
+    results = smoke(survey(options.transports(where), settings), where.access, terminal.event)
+    terminal.settle()
+    result = RunResult("smoke", results, seconds=time.monotonic() - started)
     for host in results:
         terminal.found(host)
         terminal.ended(host)

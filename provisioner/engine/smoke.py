@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+from provisioner.engine.attendance import Attendance
+from provisioner.engine.run import Sink
 from provisioner.engine.survey import Surveyed
 from provisioner.errors import ProvisionError
 from provisioner.hosts.connect import connect
@@ -18,12 +21,12 @@ SMOKE_SECONDS = 3600.0
 PREFIX = "smoke_test_"
 
 
-def smoke(hosts: Sequence[Surveyed], access: Access) -> list[HostResult]:
+def smoke(hosts: Sequence[Surveyed], access: Access, sink: Sink) -> list[HostResult]:
     """Let the model of each host answer; hosts at the same time, each with its own ending."""
-    return at_once(lambda host: _answer(host, access), hosts)
+    return at_once(lambda host: _answer(host, access, sink), hosts)
 
 
-def _answer(host: Surveyed, access: Access) -> HostResult:
+def _answer(host: Surveyed, access: Access, sink: Sink) -> HostResult:
     result = host.result
     if result.plan is None:
         return result
@@ -51,9 +54,11 @@ def _answer(host: Surveyed, access: Access) -> HostResult:
     }
     started = time.monotonic()
     try:
-        answer = connect(inside, access).call(
-            "runtime.jobs", request, privilege=privilege, timeout=SMOKE_SECONDS
-        )
+        # A run that is under way must not have its own generation ended by ours.
+        with closing(Attendance(host, "smoke", sink)):
+            answer = connect(inside, access).call(
+                "runtime.jobs", request, privilege=privilege, timeout=SMOKE_SECONDS
+            )
     except ProvisionError as error:
         return result.failed(error)
     seconds = time.monotonic() - started
