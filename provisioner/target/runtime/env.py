@@ -263,13 +263,20 @@ def _remove(path: str) -> None:
 
 
 def _remove_older(path: str) -> None:
-    """Environments of the same name from other locks, if they carry our marker."""
+    """Environments of the same name from other locks, if they carry our marker; the newest of them stays.
+
+    It is what worked until now: something may still run from it, and going back to its lock costs nothing.
+    """
     parent, base = os.path.split(path)
     match = re.fullmatch(r"(.+)-[0-9a-f]{12}", base)
     if match is None:
         return
-    for other in sorted(os.listdir(parent)):
+    older = []
+    for other in os.listdir(parent):
         same = re.fullmatch(re.escape(match.group(1)) + r"-[0-9a-f]{12}", other)
-        if same and other != base and os.path.isfile(os.path.join(parent, other, MARKER)):
-            print(f"removing the environment of an older lock: {other}", flush=True)
-            shutil.rmtree(os.path.join(parent, other))
+        marker = os.path.join(parent, other, MARKER)
+        if same and other != base and os.path.isfile(marker):
+            older.append((os.stat(marker).st_mtime, other))
+    for _, other in sorted(older)[:-1]:
+        print(f"removing the environment of an older lock: {other}", flush=True)
+        shutil.rmtree(os.path.join(parent, other))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -205,18 +206,26 @@ def test_a_folder_of_somebody_elses_is_not_cleared(spec: dict[str, Any], context
     assert thesis.read_text() == "years of work"
 
 
-def test_environments_of_older_locks_go_if_they_are_ours(spec: dict[str, Any], context: FakeContext) -> None:
+def test_environments_of_older_locks_go_if_they_are_ours_but_the_last_one(
+    spec: dict[str, Any], context: FakeContext
+) -> None:
+    """The last one worked until now: something may still run from it."""
     parent = Path(spec["path"]).parent
-    for name, marked in (
-        ("llama-aaaaaaaaaaaa", True), ("llama-bbbbbbbbbbbb", False), ("other-aaaaaaaaaaaa", True),
-        ("llama-x", True),
+    for age, (name, marked) in enumerate(
+        [
+            ("llama-cccccccccccc", True), ("llama-aaaaaaaaaaaa", True), ("llama-dddddddddddd", True),
+            ("llama-bbbbbbbbbbbb", False), ("other-aaaaaaaaaaaa", True), ("llama-x", True),
+        ]
     ):  # fmt: skip
         (parent / name).mkdir(parents=True)
         if marked:
             (parent / name / env.MARKER).write_text("{}")
+            os.utime(parent / name / env.MARKER, (1000.0 - age, 1000.0 - age))
     env.apply(spec, context, FakeUv())
     left = sorted(item.name for item in parent.iterdir())
-    assert left == ["llama-0123456789ab", "llama-bbbbbbbbbbbb", "llama-x", "other-aaaaaaaaaaaa"]
+    assert left == [
+        "llama-0123456789ab", "llama-bbbbbbbbbbbb", "llama-cccccccccccc", "llama-x", "other-aaaaaaaaaaaa",
+    ]  # fmt: skip
 
 
 def test_uv_comes_from_the_lock_when_none_is_there(
