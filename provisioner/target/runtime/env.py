@@ -18,7 +18,7 @@ from ..get_uv import get_uv
 from ..probe.observe import observe
 from . import process
 from .files import digest_of, read_json, write_json
-from .uv_errors import explain
+from .uv_errors import explain, without_uv
 
 CHANGES = True
 MARKER = ".provisioned.json"
@@ -130,7 +130,10 @@ def _uv(spec: Dict[str, Any], cache: str, env: Dict[str, str], context: Any) -> 
         where = f"{named}: no such program" if named else "no uv was named, and the lock carries none"
         raise TargetError(where, "make the tools environment first (role python_env), or name a uv")
     context.say("getting uv")
-    return str(get_uv(Path(cache) / "bin", requirement, env, lambda line: print(line, flush=True)))
+    try:
+        return str(get_uv(Path(cache) / "bin", requirement, env, lambda line: print(line, flush=True)))
+    except TargetError as error:
+        raise without_uv(error, env) from error
 
 
 def _requirement_of(name: str, lock: str) -> str:

@@ -75,6 +75,19 @@ def explain(
     return TargetError(f"uv failed on {where}: {_last_cause(text)}", "the whole story is in the job's log")
 
 
+def without_uv(error: TargetError, env: Mapping[str, str]) -> TargetError:
+    """The error of a box that could not even get uv, with the index named and in the roles' own words."""
+    index = without_login(env.get("PIP_INDEX_URL", "the default package index"))
+    hint = error.hint or "see the job's log"
+    for variable, role_variable in (
+        ("PIP_INDEX_URL", "host_base_pypi_index"),
+        ("SSL_CERT_FILE", "host_base_ca_certificates"),
+        ("https_proxy", "host_base_https_proxy"),
+    ):
+        hint = hint.replace(variable, role_variable)
+    return TargetError(f"{error} (from {index})", hint)
+
+
 def pythons_here(env: Mapping[str, str]) -> List[str]:
     """The interpreters on the search path: ["Python 3.9.2 (/usr/bin/python3.9)", …], each version once."""
     found: Dict[str, str] = {}

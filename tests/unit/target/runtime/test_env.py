@@ -244,6 +244,25 @@ def test_uv_comes_from_the_lock_when_none_is_there(
     assert asked == [(tmp_path / "cache/bin", block)]
 
 
+def test_a_dead_index_is_named_when_not_even_uv_can_be_had(
+    spec: dict[str, Any], context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_uv(*_: Any) -> Path:
+        raise TargetError(
+            "cannot get uv with pip: refused", "check the network, https_proxy and PIP_INDEX_URL"
+        )
+
+    monkeypatch.setattr(env, "get_uv", get_uv)
+    network = {"pypi_index": "http://ann:secret@127.0.0.1:9/simple"}
+    lock = f"{LOCK}uv==0.13.9 \\\n    {HASH}\n"
+    with pytest.raises(TargetError) as caught:
+        env.apply({**spec, "uv": None, "lock": lock, "network": network}, context, FakeUv())
+    assert (str(caught.value), caught.value.hint) == (
+        "cannot get uv with pip: refused (from http://***@127.0.0.1:9/simple)",
+        "check the network, host_base_https_proxy and host_base_pypi_index",
+    )
+
+
 def test_no_uv_anywhere(spec: dict[str, Any], context: FakeContext) -> None:
     with pytest.raises(TargetError, match="/nowhere/uv: no such program") as caught:
         env.apply({**spec, "uv": "/nowhere/uv"}, context, FakeUv())
