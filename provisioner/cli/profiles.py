@@ -23,9 +23,16 @@ def command(as_json: bool) -> None:
         needs = item.requires
         click.echo(click.style(item.name, bold=True))
         click.echo(f"  {item.summary}")
+        click.echo(f"  weights: {_weights(item.model)}")
         gpu = f", {words.size(needs.vram_bytes)} of VRAM" if needs.vram_bytes else ", no GPU"
         click.echo(
-            f"  needs {needs.cores} cores, {words.size(needs.memory_bytes)} of memory, "
+            f"  needs {words.count(needs.cores, 'core')}, {words.size(needs.memory_bytes)} of memory, "
             f"{words.size(needs.disk_bytes)} of disk{gpu}"
         )
         click.echo(f"  licence: {item.license.name}, {item.license.url}")
+
+
+def _weights(model: profiles.Model) -> str:
+    if model.files:
+        return words.size(sum(item.size for item in model.files))
+    return f"about {words.size(model.about_bytes)}" if model.about_bytes else "of unknown size"

@@ -56,11 +56,15 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class Model:
-    """Where the weights come from. `source` is handed to the box as it is (see the weights job)."""
+    """Where the weights come from. `source` is handed to the box as it is (see the weights job).
+
+    `about_bytes` is their size where no list of files gives it; 0: nobody has looked.
+    """
 
     name: str
     source: dict[str, Any]
     files: tuple[WeightFile, ...] = ()
+    about_bytes: int = 0
 
 
 @dataclass(frozen=True)

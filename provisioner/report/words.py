@@ -31,11 +31,16 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
+def count(number: int, thing: str) -> str:
+    """1 core, 2 cores."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def machine(facts: Facts) -> str:
     """A machine in one line."""
     parts = [facts.os.pretty or f"{facts.os.id} {facts.os.version_id}"]
     if facts.cpu.cores is not None:
-        parts.append(f"{facts.cpu.cores} cores")
+        parts.append(count(facts.cpu.cores, "core"))
     if facts.memory.total_bytes is not None:
         parts.append(f"{size(facts.memory.total_bytes)} of memory")
     if facts.python is None:
@@ -106,8 +111,7 @@ def ending(host: HostResult) -> str:
         case Status.CONVERGED:
             return "nothing to do: everything is as its receipts say"
         case Status.DONE:
-            plural = "change" if host.changed == 1 else "changes"
-            return f"done in {duration(host.seconds)}, {host.changed} {plural}"
+            return f"done in {duration(host.seconds)}, {count(host.changed, 'change')}"
         case Status.ANSWERED:
             return f"answered in {duration(host.seconds)}"
         case Status.WOULD_CHANGE:
