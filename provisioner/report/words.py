@@ -11,15 +11,15 @@ from provisioner.report.result import HostResult, RunResult, Status
 from provisioner.secrecy import without_logins
 
 
-def size(count: float | None) -> str:
+def size(bytes_: float | None) -> str:
     """Bytes for a person: 238 MB, 24 GB."""
-    if count is None:
+    if bytes_ is None:
         return "unknown"
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            number = count / factor
+        if bytes_ >= factor:
+            number = bytes_ / factor
             return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
-    return f"{count:.0f} bytes"
+    return f"{bytes_:.0f} bytes"
 
 
 def duration(seconds: float) -> str:
@@ -118,8 +118,8 @@ def ending(host: HostResult) -> str:
             roles = [drift.role for drift in host.drift if drift.status != "clean"]
             return f"would change {', '.join(roles)}; nothing was touched"
         case Status.DRIFTED:
-            count = sum(len(drift.items) for drift in host.drift if drift.status != "clean")
-            return f"{count} {'thing differs' if count == 1 else 'things differ'} from the receipts"
+            things = sum(len(drift.items) for drift in host.drift if drift.status != "clean")
+            return f"{count(things, 'thing')} {'differs' if things == 1 else 'differ'} from the receipts"
         case Status.IMPOSSIBLE:
             return f"impossible: {host.why_not}"
         case Status.FAILED:
