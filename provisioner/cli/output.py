@@ -6,11 +6,15 @@ import io
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.errors import ProvisionError
+from provisioner.errors import ExitCode, ProvisionError
+
+if TYPE_CHECKING:  # `provision --help` loads neither
+    from provisioner.report.result import RunResult
+    from provisioner.report.terminal import Terminal
 
 
 def escape_what_cannot_be_shown() -> None:
@@ -36,3 +40,13 @@ def failure(error: ProvisionError) -> None:
 def failure_document(error: ProvisionError) -> None:
     """What `--json` prints when a verb ends before it has anything to tell of machines."""
     document({"schema": 1, "exit_code": int(error.code), "error": error.message, "hint": error.hint})
+
+
+def finish(result: RunResult, terminal: Terminal, *, as_json: bool) -> ExitCode:
+    """The end of every verb that worked on machines: the closing lines, the document, the exit code."""
+    terminal.closing(result)
+    if result.error is not None:
+        failure(result.error)
+    if as_json:
+        document(result.to_json())
+    return result.exit_code

@@ -32,7 +32,4 @@ def command(as_json: bool, **rest: Any) -> int:
     for host in results:
         terminal.found(host)
         terminal.ended(host)
-    terminal.closing(result)
-    if as_json:
-        output.document(result.to_json())
-    return result.exit_code
+    return output.finish(result, terminal, as_json=as_json)

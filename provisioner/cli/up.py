@@ -47,12 +47,7 @@ def command(check: bool, as_json: bool, **rest: Any) -> int:
         # What ended the whole run is said once, below.
         if result.error is None or ended.error != result.error.message:
             terminal.ended(ended)
-    terminal.closing(result)
-    if result.error is not None:
-        output.failure(result.error)
-    if as_json:
-        output.document(result.to_json())
-    return result.exit_code
+    return output.finish(result, terminal, as_json=as_json)
 
 
 def _show(hosts: list[Surveyed], terminal: Terminal, *, check: bool = False) -> None:

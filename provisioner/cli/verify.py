@@ -34,7 +34,4 @@ def command(as_json: bool, **rest: Any) -> int:
         terminal.found(host)
         terminal.drift(host)
         terminal.ended(host)
-    terminal.closing(result)
-    if as_json:
-        output.document(result.to_json())
-    return result.exit_code
+    return output.finish(result, terminal, as_json=as_json)

@@ -65,8 +65,6 @@ def translate(raw: Mapping[str, Any]) -> Event | None:
     result = data.get("res") or {}
     if kind is Kind.OK and result.get("changed"):
         kind = Kind.CHANGED
-    if kind is Kind.FAILED and data.get("ignore_errors"):
-        kind = Kind.OK
     message, hint = "", ""
     if kind is Kind.FAILED:
         message, hint = _complaint(result)
