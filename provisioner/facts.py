@@ -159,8 +159,8 @@ class Unknown:
 class Facts:
     """Everything known of one machine at one moment, schema 1.
 
-    `places` is keyed by scope, `disks` by the path of each place; `pending` names the roles that a run
-    began and never finished.
+    `addresses` are those by which other machines may reach this one; `places` is keyed by scope, `disks` by
+    the path of each place; `pending` names the roles that a run began and never finished.
     """
 
     schema: int
@@ -173,6 +173,7 @@ class Facts:
     memory: Memory = field(default_factory=Memory)
     gpus: tuple[Gpu, ...] = ()
     driver_version: str | None = None
+    addresses: tuple[str, ...] = ()
     places: dict[str, Places] = field(default_factory=dict)
     disks: dict[str, Disk] = field(default_factory=dict)
     receipts: tuple[Receipt, ...] = ()

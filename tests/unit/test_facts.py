@@ -57,6 +57,7 @@ WHOLE: dict[str, Any] = {
         }
     ],
     "driver_version": "550.54.15",
+    "addresses": ["192.0.2.7"],
     "places": {"system": {"code": "/o", "state": "/s", "cache": "/c"}},
     "disks": {"/o": {"total_bytes": 10, "free_bytes": 5, "fs": "ext4"}},
     "receipts": [
@@ -109,6 +110,7 @@ DECODED = Facts(
     memory=Memory(64, 60, None),
     gpus=(Gpu("0000:01:00.0", "0x10de", "0x2684", "RTX 4090", 24, "nvidia"),),
     driver_version="550.54.15",
+    addresses=("192.0.2.7",),
     places={"system": Places("/o", "/s", "/c")},
     disks={"/o": Disk(10, 5, "ext4")},
     receipts=(

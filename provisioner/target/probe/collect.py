@@ -6,7 +6,7 @@ import os
 from typing import Any, Dict, List, Optional
 
 from ..places import SYSTEM, places
-from . import disks, gpus, receipts, system, users
+from . import disks, gpus, network, receipts, system, users
 from .box import Box, clean, mounts
 
 
@@ -33,6 +33,7 @@ def collect(root: str, folders: Optional[List[str]]) -> Dict[str, Any]:
         "memory": system.memory(box, table),
         "gpus": found_gpus,
         "driver_version": driver,
+        "addresses": network.addresses(box),
         "places": where,
         "disks": disks.disks(box, [path for place in where.values() for path in place.values()], table),
         "receipts": found_receipts,

@@ -81,6 +81,7 @@ def test_facts_of_a_small_emulated_machine(plant: Plant) -> None:
         "memory": {"total_bytes": 1_024_000, "available_bytes": 512_000, "limit_bytes": None},
         "gpus": [],
         "driver_version": None,
+        "addresses": [],
         "places": {
             "system": {
                 "code": "/opt/provisioner",

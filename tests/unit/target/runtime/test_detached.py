@@ -17,6 +17,9 @@ from provisioner.target.runtime import jobs
 
 from .conftest import request
 
+# What the controller starts in this package.
+ENTRIES = ("runtime.jobs", "runtime.share", "runtime.share.reach")
+
 
 def interpreters() -> list[str]:
     """This Python and, where the machine has one, the oldest that boxes may have."""
@@ -79,7 +82,7 @@ def test_a_refusal_in_the_job_reaches_the_caller(wish: dict[str, Any]) -> None:
 @pytest.mark.parametrize("job", jobs.JOBS)
 def test_every_job_is_sent_whole(job: str) -> None:
     """Imports inside functions are followed too: one that is missing shows only in the middle of a job."""
-    sent = bundle.modules("runtime.jobs")
+    sent = {name for entry in ENTRIES for name in bundle.modules(entry)}
     wanted = {
         f"runtime.{Path(base, name).relative_to(root).with_suffix('').as_posix().replace('/', '.')}"
         for root in [Path(jobs.__file__).parent]
