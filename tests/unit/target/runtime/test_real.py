@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from provisioner import profiles
+from provisioner.target.runtime.formats import gguf, read_header
+from provisioner.target.runtime.formats.header import Array
 
 from .test_detached import ask
 
@@ -21,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 # Read before the unit tests' own fixtures hide the account's settings.
 LINKS = os.environ.get("PIP_FIND_LINKS", "").split()
 Box = Callable[..., dict[str, Any]]
+DATA = Path(__file__).parents[3] / "data/formats"
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +115,21 @@ def test_weights_killed_in_the_middle(box: Box, root: Path) -> None:
     assert answer["result"]["bytes"] == 253113024
     assert answer["result"]["fetched_bytes"] < 200_000_000
     assert box("weights", "weights", spec, python)["changed"] is False
+
+
+def test_the_real_header_is_what_its_own_package_reads(root: Path) -> None:
+    (path,) = Path(weights(root)["path"]).glob("*.gguf")
+    said = json.loads((DATA / f"{path.stem}.json").read_text())
+    with path.open("rb") as file:
+        header = read_header(file)
+        metadata = dict(header.metadata)
+        for key, value in metadata.items():
+            if isinstance(value, Array):
+                text = json.dumps(gguf.values(file, header, value), ensure_ascii=False, separators=(",", ":"))
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                metadata[key] = {"count": value.length, "sha256": digest}
+    rows = [[t.name, t.dtype, list(t.shape), t.offset, t.nbytes] for t in header.tensors]
+    assert (rows, metadata) == (said["tensors"], said["metadata"])
 
 
 def test_llama_answers(box: Box, root: Path) -> None:
