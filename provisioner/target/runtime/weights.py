@@ -14,6 +14,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import TargetError
+from . import fingerprint
 from .files import digest_of, read_json, sha256_file, write_json
 from .process import network_env
 
@@ -218,6 +219,7 @@ def _verified(fetch: Fetch, got: Fetched) -> List[Dict[str, Any]]:
 def _write_manifest(spec: Dict[str, Any], folder: str, entries: List[Dict[str, Any]]) -> None:
     manifest = {"schema": 1, "wanted": _wanted(spec), "source": spec["source"], "files": entries}
     write_json(os.path.join(folder, MANIFEST), manifest)
+    fingerprint.record(folder)
 
 
 def _publish(spec: Dict[str, Any], entries: List[Dict[str, Any]], partial: str, path: str) -> None:

@@ -92,6 +92,10 @@ def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
         raise BadHeader("its header names something twice")
+    try:
+        "".join(table).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BadHeader("its header has a name that is no text") from error
     return table
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from provisioner.target.errors import TargetError
 from provisioner.target.runtime import weights
+from provisioner.target.runtime.fingerprint import RECORD
 from provisioner.target.runtime.sources import folder
 from provisioner.target.runtime.weights import BadFile, Fetch, Fetched
 
@@ -68,7 +69,7 @@ def here(path: str) -> dict[str, bytes]:
     return {
         str(item.relative_to(root)): item.read_bytes()
         for item in root.rglob("*")
-        if item.is_file() and item.name != weights.MANIFEST
+        if item.is_file() and item.name not in (weights.MANIFEST, RECORD)
     }
 
 
