@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from provisioner.ansible.state import render_state
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from provisioner.ansible.state import hold, render_state
 from provisioner.ansible.target import TargetAction
 from provisioner.errors import ProvisionError
 
@@ -12,12 +14,13 @@ from provisioner.errors import ProvisionError
 class ActionModule(TargetAction):
     """The action's entry point for Ansible."""
 
-    _VALID_ARGS = frozenset({"role"})
+    _VALID_ARGS = frozenset({"role", "deep"})
 
     def act(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         role = self.role_dir(args.get("role"), task_vars)
-        assertions = render_state(role, self.inputs(role, task_vars))
-        results = self.ask("probe.state", {"assertions": assertions}, task_vars)["results"]
+        deep = boolean(args.get("deep", False))
+        assertions = render_state(role, self.inputs(role, task_vars), deep=deep)
+        results = hold(assertions, lambda entry, request: self.ask(entry, request, task_vars))
         return judge(role.name, assertions, results)
 
 
@@ -36,6 +39,9 @@ def judge(role: str, assertions: list[dict[str, Any]], results: list[dict[str, A
         "broken": [i["id"] for i in broken],
     }
     if broken:
-        lines = [f"{i['id']}: not so that {what[i['id']]}; observed: {i.get('observed')}" for i in broken]
+        lines = []
+        for item in broken:
+            lines.append(f"{item['id']}: not so that {what[item['id']]}; observed: {item.get('observed')}")
+            lines += [f"{item['id']}: {sentence}" for sentence in item.get("why", [])]
         return {**outcome, "msg": "\n".join(lines)}
     return {**outcome, "msg": f"{role}: {len(results)} of {len(results)} hold"}

@@ -12,6 +12,10 @@ options:
   role:
     description: The role; the one it is called from when left out.
     type: str
+  deep:
+    description: Also what takes long, such as reading all weights again; says what is wrong with them.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

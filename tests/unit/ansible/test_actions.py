@@ -77,6 +77,19 @@ def test_what_does_not_hold_or_cannot_be_judged_is_named(ok: bool | None) -> Non
     assert judged["msg"] == "r.b: not so that b is there; observed: gone"
 
 
+def test_what_is_wrong_is_said_in_sentences() -> None:
+    results = [
+        {"id": "r.a", "ok": True, "observed": "x"},
+        {"id": "r.b", "ok": False, "observed": "gone", "why": ["one", "two"]},
+    ]
+    judged = state.judge("r", ASSERTIONS, results)
+    assert judged["msg"].split("\n") == [
+        "r.b: not so that b is there; observed: gone",
+        "r.b: one",
+        "r.b: two",
+    ]
+
+
 def test_a_check_that_cannot_fail_is_refused() -> None:
     with pytest.raises(ProvisionError, match="asserts nothing"):
         state.judge("r", [], [])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provisioner import layout, profiles
-from provisioner.ansible.state import render_state
+from provisioner.ansible.state import hold, render_state
 from provisioner.argspec import read_defaults
 from provisioner.compat.roles import ORDER
 from provisioner.errors import ProvisionError
@@ -62,6 +62,29 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         render_state(tmp_path, {})
     with pytest.raises(ProvisionError, match="is not YAML"):
         render_state(write(tmp_path, "- {"), {})
+
+
+def test_only_what_does_not_hold_is_explained() -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def ask(entry: str, request: dict[str, Any]) -> dict[str, Any]:
+        asked.append((entry, request))
+        if entry == "runtime.fingerprint":
+            return {"differs": [f"{request['path']} is wrong"], "oddities": []}
+        oks = {"a": True, "b": False, "c": None, "d": False}
+        return {
+            "results": [{"id": i["id"], "ok": oks[i["id"]], "observed": ""} for i in request["assertions"]]
+        }
+
+    assertions = [{"id": name, "package": "p", "explain": {"path": f"/{name}"}} for name in "abc"]
+    results = hold([*assertions, {"id": "d", "package": "p"}], ask)
+    assert [(one["id"], one.get("why")) for one in results] == [
+        ("a", None), ("b", ["/b is wrong"]), ("c", None), ("d", None),
+    ]  # fmt: skip
+    assert asked == [
+        ("probe.state", {"assertions": [{"id": name, "package": "p"} for name in "abcd"]}),
+        ("runtime.fingerprint", {"path": "/b"}),
+    ]
 
 
 @pytest.mark.parametrize("role", ORDER)

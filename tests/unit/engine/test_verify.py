@@ -11,6 +11,7 @@ from provisioner.compat import Settings
 from provisioner.engine.verify import verify
 from provisioner.errors import ProvisionError
 from provisioner.hosts.errors import Unreachable
+from provisioner.report import words
 from provisioner.report.result import HostResult, Status
 from tests.unit.engine.test_converge import FakeTransport, finished_facts
 
@@ -29,6 +30,8 @@ class Box(FakeTransport):
             return super().call(entry, request, **how)
         if self.error is not None:
             raise self.error
+        if entry == "runtime.fingerprint":
+            return {"differs": [f"a tensor in {request['path']} is wrong", "and 3 more"], "oddities": []}
         ids = [item["id"] for item in request["assertions"]]
         assert ids
         return {"results": [{"id": i, "ok": i not in self.broken, "observed": "seen"} for i in ids]}
@@ -56,6 +59,25 @@ def test_an_assertion_that_does_not_hold_is_drift() -> None:
     found = [(d.role, d.status, i.id, i.observed) for d in result.drift for i in d.items]
     assert result.status is Status.DRIFTED
     assert found == [("host_base", "drifted", "host_base.uv", "seen")]
+
+
+def test_a_deep_look_says_what_is_wrong_in_the_weights() -> None:
+    box = Box(broken=("model_weights.content",))
+    assert one(box).status is Status.CONVERGED, "nobody asked for a deep look"
+    (result,) = verify([box], Settings(), deep=True)
+    assert result.status is Status.DRIFTED
+    path = "/var/lib/provisioner/models/gemma-3-270m-q4_k_m"
+    assert [(item.id, item.what) for drift in result.drift for item in drift.items] == [
+        (
+            "model_weights.content",
+            "not so: every file, read again, has the digest that was published or recorded for it: seen",
+        ),
+        ("model_weights.content", f"a tensor in {path} is wrong"),
+        ("model_weights.content", "and 3 more"),
+    ]
+    assert words.next_step(result) == (
+        "delete the files that are wrong: provision up fetches them, and only them, again"
+    )
 
 
 def test_a_receipt_from_before_a_role_learnt_a_variable_is_drift_and_no_error() -> None:
