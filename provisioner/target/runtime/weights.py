@@ -17,6 +17,7 @@ from ..errors import TargetError
 from . import fingerprint
 from .files import digest_of, read_json, sha256_file, write_json
 from .process import network_env
+from .transfer import BadFile as BadFile  # noqa: PLC0414
 
 CHANGES = True
 MANIFEST = "manifest.json"
@@ -43,10 +44,6 @@ class Fetched(NamedTuple):
 
     files: Dict[str, Optional[str]]
     bytes: int
-
-
-class BadFile(Exception):  # noqa: N818  (an outcome that is met by fetching once more)
-    """A file that came, but is not what was published; the text says what is wrong with it."""
 
 
 def inspect(spec: Dict[str, Any]) -> Optional[str]:
