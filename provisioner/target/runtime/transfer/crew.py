@@ -169,11 +169,11 @@ class Hasher:
             self._result[part.remote.name] = part.sha256()
             part.close_locked(self._work.lock)
             return
-        was_here = part.here
         with self._work.lock:
+            if not part.here:
+                # Before its blocks are free again: a connection would begin to bring them anew.
+                self._work.fail(BadFile(f"{part.remote.name}: {wrong}"))
             part.start_over()
-        if not was_here:
-            raise BadFile(f"{part.remote.name}: {wrong}")
 
 
 class Syncer:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from provisioner.target.runtime.transfer import Options, Remote, fetch, held
+import pytest
+
+from provisioner.target.runtime.transfer import BadFile, Options, Remote, fetch, held
 from tests.hub.server import serve
 
 
@@ -24,3 +26,13 @@ def test_large_and_small_files_come_side_by_side(tmp_path: Path) -> None:
     assert got == {remote.name: remote.sha256 for remote in remotes}
     assert {f"/{path.name}": path.read_bytes() for path in tmp_path.iterdir()} == files
     assert sum(heard) == held(remotes, str(tmp_path)) == sum(map(len, files.values()))
+
+
+@pytest.mark.parametrize("size", [5, 3_000_001])
+def test_a_file_that_is_wrong_is_not_begun_anew_by_a_connection_that_is_free(tmp_path: Path, size: int) -> None:
+    with serve({"/m": bytes(size)}) as hub:
+        wrong = Remote("m", (hub.url + "/m",), size, "0" * 64)
+        with pytest.raises(BadFile):
+            fetch([wrong], str(tmp_path), Options(), {}, lambda count: None)
+        assert hub.total == size
+    assert held([wrong], str(tmp_path)) == 0
