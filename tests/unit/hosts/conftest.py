@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -49,13 +50,25 @@ class Sshd:
         (self.folder / "known_hosts").write_text(text)
 
     def hang_up(self) -> None:
-        """Kill the server's processes of every connection."""
+        """Kill the server's processes of every connection; what these have started goes on.
+
+        A login that is not root's has two: the listener's child only watches over its own child, which holds
+        the socket and survives it.
+        """
+        children: dict[int, list[int]] = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
-                pid, ppid = int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
+                head, _, tail = stat.read_text().rpartition(")")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if ppid == self.process.pid:
+            # sshd-session and sshd-auth since OpenSSH 9.8
+            if head.partition("(")[2].startswith("sshd"):
+                children.setdefault(int(tail.split()[1]), []).append(int(stat.parent.name))
+        waiting = children.get(self.process.pid, [])
+        while waiting:
+            pid = waiting.pop()
+            waiting += children.get(pid, [])
+            with contextlib.suppress(ProcessLookupError):  # it went with its parent
                 os.kill(pid, signal.SIGKILL)
 
 
