@@ -62,12 +62,15 @@ def _open_lock(state: str) -> int:
     path = os.path.join(state, LOCK)
     try:
         _make_folder(state)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        # Whoever may read it could hold it shared for as long as they like, and stop every run.
+        os.fchmod(lock, 0o600)
     except OSError as error:
         raise TargetError(
             "cannot write %s: %s" % (path, error.strerror),
             "run with root (or sudo) for the system's places, or with --scope user for your own",
         ) from error
+    return lock
 
 
 def _make_folder(path: str) -> None:
@@ -78,7 +81,7 @@ def _make_folder(path: str) -> None:
         os.mkdir(path)
     except FileExistsError:
         return
-    # Others on the box read receipts and the lock's holder; a strict umask must not hide them.
+    # Others on the box read receipts; a strict umask must not hide them.
     os.chmod(path, 0o755)  # noqa: S103
 
 

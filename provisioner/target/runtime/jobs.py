@@ -142,7 +142,9 @@ class _Job:
             pid, status = os.waitpid(self._child, os.WNOHANG)
             if pid:
                 self._child, self._status = 0, status
-        lock = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Whoever may read it could hold it shared for as long as they like, and no job would ever begin.
+        os.fchmod(lock, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -196,6 +196,16 @@ def test_a_holder_that_cannot_be_read_is_still_a_holder(
         assert list(attend(str(tmp_path), HOLDER, Clock())) == [{"lock": "busy", "holder": holder}]
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["new", "from before"])
+def test_only_its_owner_can_open_the_lock(tmp_path: Path, there: bool) -> None:
+    """A shared flock needs no more than reading, and would stop every run for as long as it is held."""
+    lock = tmp_path / "run.lock"
+    if there:
+        lock.touch(0o644)
+    assert next(attend(str(tmp_path), HOLDER, Clock())) == {"lock": "held"}
+    assert lock.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_look_at_the_lock_does_not_make_it_busy(tmp_path: Path) -> None:
     assert holder_of(str(tmp_path)) is None
     (tmp_path / "run.lock").touch()

@@ -79,6 +79,15 @@ def test_nothing_of_a_secret_is_written(tmp_path: Path, install: Callable[[Apply
     assert "pa55" not in written
 
 
+def test_only_its_owner_can_open_a_jobs_lock(tmp_path: Path, install: Callable[[Apply], Path]) -> None:
+    """A shared flock needs no more than reading, and no job would begin for as long as it is held."""
+    install(lambda spec, context: {})
+    job_file(tmp_path, "lock").parent.mkdir(parents=True)
+    job_file(tmp_path, "lock").touch(0o644)
+    assert jobs.main(request(tmp_path, {}))["finished"] is True
+    assert job_file(tmp_path, "lock").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_finished_one_costs_a_look(tmp_path: Path, install: Callable[[Apply], Path]) -> None:
     runs = install(lambda spec, context: {})
     (tmp_path / "done").touch()

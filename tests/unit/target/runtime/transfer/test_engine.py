@@ -29,7 +29,9 @@ def test_large_and_small_files_come_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [5, 3_000_001])
-def test_a_file_that_is_wrong_is_not_begun_anew_by_a_connection_that_is_free(tmp_path: Path, size: int) -> None:
+def test_a_file_that_is_wrong_is_not_begun_anew_by_a_connection_that_is_free(
+    tmp_path: Path, size: int
+) -> None:
     with serve({"/m": bytes(size)}) as hub:
         wrong = Remote("m", (hub.url + "/m",), size, "0" * 64)
         with pytest.raises(BadFile):
