@@ -10,6 +10,7 @@ import msgspec
 
 from provisioner import profiles
 from provisioner.compat import roles as role_data
+from provisioner.compat.systems import unserved
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.facts import SYSTEM_PLACES, Facts, Places, Receipt
 from provisioner.profiles import Profile
@@ -209,6 +210,12 @@ def _scope(facts: Facts, settings: Settings) -> Scope | WhyNot:
             ("--scope system", f"{facts.user.name} is not root here and sudo does not work"),
             "log in as root, let the user use sudo (with -K to give the password), or say --scope user",
         )
+    system = unserved(facts.os)
+    # Without root and with a Python of its own, the package manager is not asked.
+    own = facts.python is not None and (settings.scope == "user" or not may_be_root)
+    if system is not None and not own:
+        name = facts.os.pretty or f"{facts.os.id} {facts.os.version_id}"
+        return WhyNot((name, *system.because), system.change)
     if facts.python is None:
         if may_be_root and settings.scope == "user":
             return WhyNot(
