@@ -79,6 +79,8 @@ def progress(data: Mapping[str, Any]) -> str:
         parts.append(f"{size(data['rate'])}/s")
     if data.get("eta_s") is not None:
         parts.append(f"{duration(data['eta_s'])} left")
+    if data.get("still_s"):
+        parts.append(f"nothing new for {duration(data['still_s'])} (its log there: {data.get('log', '')})")
     return ", ".join(parts)
 
 

@@ -17,6 +17,8 @@ from ..errors import TargetError
 
 POLL_SECONDS = 0.5
 LOCK = "run.lock"
+# A job has no deadline: nobody knows how long a build takes. One that stands still is spoken of this often.
+STILL_SECONDS = 180.0
 
 
 def main(request: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
@@ -24,7 +26,12 @@ def main(request: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
     return attend(request["state"], request["holder"], gone(0, request.get("silence")))
 
 
-def attend(state: str, holder: Dict[str, Any], ended: Callable[[float], bool]) -> Iterator[Dict[str, Any]]:
+def attend(
+    state: str,
+    holder: Dict[str, Any],
+    ended: Callable[[float], bool],
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[Dict[str, Any]]:
     """`ended(seconds)` waits that long at most and says whether the controller has gone."""
     lock = _open_lock(state)
     try:
@@ -34,7 +41,7 @@ def attend(state: str, holder: Dict[str, Any], ended: Callable[[float], bool]) -
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         _write_holder(lock, dict(holder, since=since, pid=os.getpid()))
         yield {"lock": "held"}
-        yield from _progress(os.path.join(state, "jobs"), ended)
+        yield from _progress(os.path.join(state, "jobs"), ended, now)
         _write_holder(lock, None)
     finally:
         os.close(lock)
@@ -111,8 +118,11 @@ def _write_holder(lock: int, holder: Optional[Dict[str, Any]]) -> None:
     os.ftruncate(lock, len(text))
 
 
-def _progress(jobs: str, ended: Callable[[float], bool]) -> Iterator[Dict[str, Any]]:
+def _progress(
+    jobs: str, ended: Callable[[float], bool], now: Callable[[], float]
+) -> Iterator[Dict[str, Any]]:
     seen: Dict[str, str] = {}
+    still: Dict[str, _Still] = {}
     first = True
     while True:
         for path, text in _progress_files(jobs):
@@ -121,9 +131,50 @@ def _progress(jobs: str, ended: Callable[[float], bool]) -> Iterator[Dict[str, A
                 # What lay there before this run is history, not progress.
                 if not first:
                     yield {"progress": json.loads(text)}
+            seconds = still.setdefault(path, _Still(now())).since(text, now())
+            if seconds and _at_work(os.path.dirname(path)):
+                log = os.path.join(os.path.dirname(path), "log.txt")
+                yield {
+                    "progress": dict(json.loads(text), rate=None, eta_s=None, still_s=seconds, log=log),
+                }
         first = False
         if ended(POLL_SECONDS):
             return
+
+
+class _Still:
+    """For how long a job has said nothing new."""
+
+    def __init__(self, now: float) -> None:
+        self._news: Any = None
+        self._moved, self._told = now, now
+
+    def since(self, text: str, now: float) -> Optional[float]:
+        """Seconds since the last news, when it is time to speak of it (again); else None."""
+        value = json.loads(text)
+        # A job may say the same again and again: only a phase and its bytes are news.
+        news = [value.get(key) for key in ("phase", "done_bytes")] if isinstance(value, dict) else value
+        if news != self._news:
+            self._news, self._moved, self._told = news, now, now
+        if now - self._told < STILL_SECONDS:
+            return None
+        self._told = now
+        return round(now - self._moved, 1)
+
+
+def _at_work(job: str) -> bool:
+    """Whether the job's process lives: it holds the lock. A finished one may be still for ever."""
+    try:
+        lock = os.open(os.path.join(job, "lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _progress_files(jobs: str) -> Iterator["tuple[str, str]"]:

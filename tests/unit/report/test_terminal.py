@@ -93,6 +93,13 @@ def test_progress_has_bytes_rate_and_time_left() -> None:
     )
 
 
+def test_a_job_that_stands_still_is_named_with_its_log() -> None:
+    data = {"job": "env", "phase": "building", "rate": None, "still_s": 361.0, "log": "/s/jobs/env/log.txt"}
+    assert said(("event", Event(Kind.PROGRESS, "box", data=data))) == (
+        "box    env: building, nothing new for 6 min 1 s (its log there: /s/jobs/env/log.txt)\n"
+    )
+
+
 def test_without_a_terminal_progress_is_said_now_and_then() -> None:
     event = Event(Kind.PROGRESS, "box", data={"job": "env", "phase": "installing"})
     assert said(("event", event), ("event", event)) == "box    env: installing\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -170,6 +171,41 @@ def test_progress_is_told_when_it_changes_and_what_was_there_before_is_not(tmp_p
     ]
 
 
+def test_a_job_that_stands_still_is_spoken_of_now_and_then(tmp_path: Path) -> None:
+    job = tmp_path / "jobs" / "env"
+    job.mkdir(parents=True)
+    seconds = 0.0
+    lock = os.open(job / "lock", os.O_RDWR | os.O_CREAT)
+
+    def say(done: int, passed: float, more: Callable[[], object] = lambda: None) -> Callable[[], object]:
+        def tick() -> None:
+            nonlocal seconds
+            seconds += passed
+            said = {"job": "env", "phase": "p", "done_bytes": done, "rate": 9.0, "eta_s": 1.0, "at": seconds}
+            (job / "progress.json").write_text(json.dumps(said))
+            more()
+
+        return tick
+
+    clock = Clock(
+        say(1, 1, lambda: fcntl.flock(lock, fcntl.LOCK_EX)),
+        say(1, 179),
+        say(1, 1),  # three minutes, in which it said the same three times
+        say(1, 179),
+        say(1, 2),  # and three more
+        say(2, 500),  # it goes on
+        say(2, 100, lambda: fcntl.flock(lock, fcntl.LOCK_UN)),
+        say(2, 100),  # it has ended, and may be still
+    )
+    answers = list(attend(str(tmp_path), HOLDER, clock, lambda: seconds))
+    os.close(lock)
+    told = [one["progress"] for one in answers if "still_s" in one.get("progress", {})]
+    assert [(one["still_s"], one["done_bytes"], one["rate"], one["eta_s"]) for one in told] == [
+        (180.0, 1, None, None), (361.0, 1, None, None),
+    ]  # fmt: skip
+    assert {one["log"] for one in told} == {str(job / "log.txt")}
+
+
 def test_a_state_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TargetError) as caught:
@@ -187,8 +223,6 @@ def test_a_state_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> Non
 def test_a_holder_that_cannot_be_read_is_still_a_holder(
     tmp_path: Path, text: str, holder: dict[str, str]
 ) -> None:
-    import fcntl
-
     (tmp_path / "run.lock").write_text(text)
     with (tmp_path / "run.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
