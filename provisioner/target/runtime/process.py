@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..errors import TargetError
+from . import pip_config
 
 # To the last "@": a password may have one in it.
 _URL_LOGIN = re.compile(r"(?<=://)[^/\s\"']+@")
@@ -97,7 +98,7 @@ def network_env(network: Mapping[str, object], base: Mapping[str, str]) -> Dict[
     hub_endpoint} in the variables that uv, pip and the hub's client read.
 
     Without a bundle of its own the machine's is used: it may carry a company's authority that the bundle
-    inside uv lacks.
+    inside uv lacks. An index that only pip's configuration names is uv's too.
     """
     env = {name: value for name, value in base.items() if name not in _INHERITED_NAMES}
     env.update(LC_ALL="C.UTF-8", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", NO_COLOR="1")
@@ -124,6 +125,9 @@ def network_env(network: Mapping[str, object], base: Mapping[str, str]) -> Dict[
     put("https_proxy", "https_proxy", "HTTPS_PROXY")
     put("no_proxy", "no_proxy", "NO_PROXY")
     put("pypi_index", "UV_DEFAULT_INDEX", "PIP_INDEX_URL")
+    index = pip_config.index_for_uv(env)
+    if index:
+        env["UV_DEFAULT_INDEX"] = index
     put("hub_endpoint", "HF_ENDPOINT")
     put("find_links", "UV_FIND_LINKS")
     if network.get("find_links"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.target.errors import TargetError
-from provisioner.target.runtime import process
+from provisioner.target.runtime import pip_config, process
 
 
 def test_lines_come_one_by_one_also_those_drawn_over(capfd: pytest.CaptureFixture[str]) -> None:
@@ -65,9 +65,19 @@ def test_network_settings_become_variables(
     network: dict[str, Any], wanted: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_SYSTEM_BUNDLES", ())
+    monkeypatch.setattr(pip_config, "index_for_uv", lambda env: None)
     always = {"LC_ALL": "C.UTF-8", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "NO_COLOR": "1"}
     base = {"PATH": "/bin", "PYTHONPATH": "/evil", "VIRTUAL_ENV": "/other"}
     assert process.network_env(network, base) == {"PATH": "/bin", **always, **wanted}
+
+
+def test_a_mirror_that_only_pips_configuration_names_is_uvs_too(tmp_path: Path) -> None:
+    config = tmp_path / "pip.conf"
+    config.write_text("[global]\nindex-url = https://m.example/simple\n")
+    base = {"PIP_CONFIG_FILE": str(config), "XDG_CONFIG_HOME": str(tmp_path)}
+    assert process.network_env({}, base)["UV_DEFAULT_INDEX"] == "https://m.example/simple"
+    named = process.network_env({"pypi_index": "https://own.example"}, base)
+    assert (named["UV_DEFAULT_INDEX"], named["PIP_INDEX_URL"]) == ("https://own.example",) * 2
 
 
 def test_the_machines_own_certificates_are_used_unless_others_are_named(
