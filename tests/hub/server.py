@@ -121,6 +121,13 @@ class Hub:
             return Answer(self.files[request.path])
         return Answer(b"not here\n", HTTPStatus.NOT_FOUND)
 
+    def hung_up(self, seconds: float = 5.0) -> None:
+        """Waits until no connection is open: a client's end is noticed by the next byte for it."""
+        until = time.monotonic() + seconds
+        while self.open:
+            assert time.monotonic() < until, f"{len(self.open)} connections are still open"
+            time.sleep(0.001)
+
     def due(self, method: str, path: str) -> list[Fault]:
         """The faults that this request may meet."""
         with self.lock:
@@ -217,7 +224,10 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         base = f"{'https' if self.server.tls else 'http'}://{headers.get('host', '')}"
         body = self.rfile.read(int(headers.get("content-length") or 0))
-        self._sent, self._status = 0, 0
+        self._sent, self._status, self._path = 0, 0, path
+        if self.command == "GET":
+            with hub.lock:
+                hub.asked[path] += 1
         try:
             faults = hub.due(self.command, path)
             if not self._instead(faults, parts.path):
@@ -227,9 +237,6 @@ class _Handler(BaseHTTPRequestHandler):
             with hub.lock:
                 seen = Seen(self.command, path, headers.get("range", ""), headers, self._status, self._sent)
                 hub.log.append(seen)
-                if self.command == "GET":
-                    hub.sent[path] += self._sent
-                    hub.asked[path] += 1
 
     def _instead(self, faults: list[Fault], path: str) -> bool:
         """Whether a fault answered in place of the file."""
@@ -291,7 +298,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         stream: BinaryIO = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
         with stream as source:
-            rate = next((fault.rate for fault in faults if fault.kind is Kind.SLOW), 0.0)
+            slow = next((fault for fault in faults if fault.kind is Kind.SLOW), None)
+            rate = slow.rate if slow is not None and self.server.hub.meet(slow) else 0.0
             for fault in sorted(faults, key=lambda fault: fault.at):
                 if fault.kind in (Kind.NO_RANGES, Kind.NO_LENGTH, Kind.LENGTH, Kind.SLOW):
                     continue
@@ -338,7 +346,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if count == 0:
                     raise _Gone
                 start += count
-                self._sent += count
+                self._count(count)
 
     def _sendfile(self, source: BinaryIO, offset: int, count: int) -> int:
         if self.server.tls is not None:
@@ -351,8 +359,13 @@ class _Handler(BaseHTTPRequestHandler):
         view = memoryview(block)
         while view:
             count = self.connection.send(view)
-            self._sent += count
+            self._count(count)
             view = view[count:]
+
+    def _count(self, count: int) -> None:
+        self._sent += count
+        with self.server.hub.lock:
+            self.server.hub.sent[self._path] += count
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Said through `log`."""

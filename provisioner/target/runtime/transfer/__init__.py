@@ -28,8 +28,8 @@ less processor time than urllib3 and a third of what httpx2 does (benchmarks/REA
 
 from __future__ import annotations
 
-from .engine import fetch, held, sized
+from .engine import fetch, held, sized, taken
 from .errors import BadFile, NotFetched
 from .remote import Options, Remote
 
-__all__ = ["BadFile", "NotFetched", "Options", "Remote", "fetch", "held", "sized"]
+__all__ = ["BadFile", "NotFetched", "Options", "Remote", "fetch", "held", "sized", "taken"]

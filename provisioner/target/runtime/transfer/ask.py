@@ -50,7 +50,6 @@ class Body(NamedTuple):
     link: Link
     first: int
     end: Optional[int]
-    whole: Optional[int]  # the length of the file as the server has it
     ranged: bool
 
 
@@ -60,11 +59,11 @@ class Asker:
     def __init__(self, shared: Shared, stall_s: float) -> None:
         self._shared, self._stall_s = shared, stall_s
         self._links: List[Link] = []
-        self._stopped = False
+        self._stop = threading.Event()
 
     def stop(self) -> None:
         """From another thread: end what is waited for; nothing is asked any more."""
-        self._stopped = True
+        self._stop.set()
         for link in list(self._links):
             link.abort()
 
@@ -129,11 +128,11 @@ class Asker:
             try:
                 return self._walk(method, remote, url, known, headers, fine)
             except Trouble as trouble:
-                if trouble.status is None or not trouble.lasting:
-                    raise
                 with self._shared.lock:
                     if self._shared.led_to.get(url) == known:
                         del self._shared.led_to[url]
+                if trouble.status is None or not trouble.lasting:
+                    raise
         return self._walk(method, remote, url, url, headers, fine)
 
     def _walk(
@@ -174,20 +173,20 @@ class Asker:
             raise Trouble(str(error), lasting=True) from error
         while True:
             link = self._link(origin)
+            if self._stop.is_set():
+                raise Trouble("stopped")
             kept = not link.fresh
             try:
                 answer = link.ask(method, url, headers)
             except (OSError, http.client.HTTPException) as error:
                 self.drop(link)
-                if kept and not self._stopped and not isinstance(error, socket.timeout):
+                if kept and not self._stop.is_set() and not isinstance(error, socket.timeout):
                     continue
                 raise self._trouble(error, origin) from error
             self._shared.reached[origin] = True
             return answer, link
 
     def _link(self, origin: Origin) -> Link:
-        if self._stopped:
-            raise Trouble("stopped")
         for link in self._links:
             if link.origin == origin:
                 self._links.remove(link)
@@ -243,7 +242,7 @@ class Asker:
             raise Trouble(
                 f"it announces {length} bytes for the {stop - start} of that part", status, lasting=True
             )
-        return Body(answer, link, first or 0, stop, whole, status == 206)
+        return Body(answer, link, first or 0, stop, status == 206)
 
 
 def read_some(answer: http.client.HTTPResponse, view: memoryview) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import time
 from typing import Any, Dict
 
 from .ask import Asker, Body, Shared, Trouble, read_some, trouble_of
@@ -13,7 +14,9 @@ from .part import Part
 from .work import Piece, Work
 
 _BUFFER = 1 << 20
-_WRITE = 256 << 10  # TLS gives 16 kB at a time: gathered, so that the disk is not asked for each
+# TLS gives 16 kB at a time: gathered, so that the disk is not asked for each; not for long on a slow line.
+_WRITE = 256 << 10
+_GATHER_S = 0.2
 
 
 class Over(Exception):  # noqa: N818
@@ -28,7 +31,6 @@ class Bringer:
         self._small_first = small_first
         self._buffer = memoryview(bytearray(_BUFFER))
         self.asker = Asker(shared, stall_s)
-        self.count = 0  # bytes that came and were wanted; read by another thread
 
     def run(self) -> None:
         """Until nothing is left to bring, or it is over."""
@@ -73,7 +75,7 @@ class Bringer:
         body = self.asker.part(part.remote, url, piece.pos, piece.end)
         if body.first == piece.pos and (body.ranged or piece.end == part.size):
             left = self._read(body, piece, fd)
-        elif part.stream:
+        elif piece.to_end:
             self._skip(body, piece.pos - body.first)
             left = self._read(body, piece, fd)
         else:
@@ -89,9 +91,9 @@ class Bringer:
         ended = False
         while wanted > 0 and piece.pos < end and not ended:
             filled, step = 0, min(wanted, end - piece.pos, self._bucket.step(_BUFFER))
-            enough = min(step, _WRITE)
+            enough, until = min(step, _WRITE, piece.part.block), time.monotonic() + _GATHER_S
             try:
-                while filled < enough and not ended:
+                while filled < enough and not ended and (not filled or time.monotonic() < until):
                     count = self._some(body, self._buffer[filled:step])
                     filled += count
                     ended = count == 0
@@ -105,7 +107,7 @@ class Bringer:
             raise Trouble(f"it ended {end - piece.pos} bytes too early", body.answer.status)
         return end - piece.pos
 
-    def _some(self, body: Body, view: memoryview) -> int:
+    def _some(self, body: Body, view: memoryview, new: bool = True) -> int:
         try:
             count = read_some(body.answer, view)
         except (OSError, ValueError, http.client.HTTPException) as error:
@@ -114,8 +116,8 @@ class Bringer:
                 raise Trouble("the connection was closed") from error
             raise trouble_of(error, False, self._stall_s) from error
         if count:
-            self.count += count
-            self._work.heard()
+            if new:
+                self._work.heard()
             wait = self._bucket.take(count)
             if wait:
                 self._pause(wait)
@@ -124,12 +126,11 @@ class Bringer:
     def _skip(self, body: Body, count: int) -> None:
         """Reads over what is there already, from a server that begins each time at the first byte."""
         while count > 0:
-            got = self._some(body, self._buffer[: min(count, _BUFFER)])
+            got = self._some(body, self._buffer[: min(count, _BUFFER)], new=False)
             if not got:
                 self.asker.drop(body.link)
                 raise Trouble("it ended too early", body.answer.status)
             count -= got
-            self.count -= got
 
     def _pause(self, seconds: float) -> None:
         if self._work.stop.wait(seconds):
@@ -167,13 +168,13 @@ class Hasher:
         if wrong is None:
             part.publish()
             self._result[part.remote.name] = part.sha256()
-            part.close_locked(self._work.lock)
+            if not part.journaled():
+                part.close_locked(self._work.lock)  # others are closed once they are synced
             return
-        with self._work.lock:
-            if not part.here:
-                # Before its blocks are free again: a connection would begin to bring them anew.
-                self._work.fail(BadFile(f"{part.remote.name}: {wrong}"))
-            part.start_over()
+        if not part.here:
+            # Before its blocks are free again: a connection would begin to bring them anew.
+            self._work.fail(BadFile(f"{part.remote.name}: {wrong}"))
+        part.start_over(self._work.lock)
 
 
 class Syncer:

@@ -87,6 +87,25 @@ def held(files: Sequence[Remote], into: str) -> int:
     return count
 
 
+def taken(files: Sequence[Remote], into: str) -> int:
+    """Bytes on disk that those files have already, whole or begun: begun ones have all the space they need.
+
+    What must be free for a fetch is the sum of the sizes less this.
+    """
+    count, seen = 0, set()
+    for remote in files:
+        for path in (final_path(remote, into), begun_path(remote, into)):
+            try:
+                found = os.lstat(path)
+            except OSError:
+                continue
+            if found.st_ino not in seen:
+                seen.add(found.st_ino)
+                count += min(found.st_blocks * 512, found.st_size)
+            break
+    return count
+
+
 def sized(files: Sequence[Remote], options: Options, env: Mapping[str, str]) -> List[Remote]:
     """The files, each with its size; servers are asked where it was not published. Raises NotFetched."""
     known: List[Remote] = []
@@ -133,7 +152,7 @@ def _run(
     try:
         for thread in threads:
             thread.start()
-        _watch(work, bringers, on_bytes)
+        _watch(work, on_bytes)
         patient = True
     except Exception:
         patient = True
@@ -149,7 +168,7 @@ def _run(
                 thread.join(None if patient else _PARTING_S / len(threads))
 
 
-def _watch(work: Work, bringers: List[Bringer], on_bytes: Callable[[int], None]) -> None:
+def _watch(work: Work, on_bytes: Callable[[int], None]) -> None:
     """Journals and progress, until all is finished or something ends it."""
     tuning, told = work.tuning, 0
     saved = tuning.clock()
@@ -164,7 +183,7 @@ def _watch(work: Work, bringers: List[Bringer], on_bytes: Callable[[int], None])
         for part in dirty:
             part.save(work.lock)
         saved = now if due else saved
-        count = sum(bringer.count for bringer in bringers)
+        count = work.count
         if count != told and (due or finished or count - told > 1 << 24):
             on_bytes(count - told)
             told = count

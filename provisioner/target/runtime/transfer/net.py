@@ -96,6 +96,7 @@ class Link:
         self.origin, self._stall_s = origin, stall_s
         self.fresh = True  # no answer has come over it yet
         self._sock: Optional[socket.socket] = None
+        self._aborted = False
         self._proxy = proxy = net.proxy(origin)
         host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
         wait = min(CONNECT_S, stall_s)
@@ -117,6 +118,8 @@ class Link:
             sock: socket.socket = self._http.sock
             sock.settimeout(self._stall_s)
             self._sock = sock
+            if self._aborted:
+                raise ConnectionAbortedError("stopped")
         target, more = _target(url), dict(headers)
         if self._proxy and self.origin.scheme == "http":
             target = f"http://{urlsplit(url).netloc.rpartition('@')[2]}{target}"
@@ -132,6 +135,7 @@ class Link:
 
     def abort(self) -> None:
         """Whoever waits for this connection hears at once that it is over."""
+        self._aborted = True
         if self._sock is not None:
             try:
                 # Not the method of a TLS socket, which takes the session away from a reader.

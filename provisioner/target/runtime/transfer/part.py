@@ -65,6 +65,8 @@ class Part:
             self.fd = os.open(self.final, os.O_RDONLY | os.O_CLOEXEC)
         elif self.fd < 0:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            if not self.done.ones:
+                _remove(self.path + ".json")  # one that tells of another file would be believed after a cut
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 allocate(fd, self.size, self.path)
@@ -112,7 +114,11 @@ class Part:
     def sync(self, lock: Any) -> None:
         """Brings what is there to the disk, then says so in the journal; takes the work's lock itself."""
         with lock:
-            if self.fd < 0 or self.here or self.durable.ones == self.done.ones:
+            if self.fd < 0 or self.here or not self.done.ones:
+                return
+            if self.durable.ones == self.done.ones:
+                if self.finished:
+                    self.close()
                 return
             known, fd = self.done.copy(), os.dup(self.fd)
         try:
@@ -152,16 +158,17 @@ class Part:
             self.front += 1
         return min(self.size, self.front * self.block)
 
-    def start_over(self) -> None:
-        """Nothing of it is here any more."""
-        self.close()
-        for path in (self.path, self.path + ".json", self.final if self.here else self.path):
-            _remove(path)
-        self.here = False
-        for bits in (self.done, self.durable, self.claimed):
-            bits.clear()
-        self.front = self.next_free = self.unsaved = 0
-        self._forget_hash()
+    def start_over(self, lock: Any) -> None:
+        """Nothing of it is here any more; takes the work's lock itself."""
+        with self._saving, lock:
+            self.close()
+            for path in (self.path, self.path + ".json", self.final if self.here else self.path):
+                _remove(path)
+            self.here = False
+            for bits in (self.done, self.durable, self.claimed):
+                bits.clear()
+            self.front = self.next_free = self.unsaved = 0
+            self._forget_hash()
 
     # --- digests --------------------------------------------------------------------------------------------
 
@@ -202,7 +209,7 @@ class Part:
             if not self.here:
                 os.makedirs(os.path.dirname(self.final), exist_ok=True)
                 os.replace(self.path, self.final)
-                _remove(self.path + ".json")
+            _remove(self.path + ".json")
             for twin in self.twins:
                 os.makedirs(os.path.dirname(twin), exist_ok=True)
                 _remove(twin)

@@ -11,13 +11,17 @@ from .errors import NotFetched
 from .pace import LONGEST_ASKED_S
 from .part import Part
 
+# An idle connection looks so often whether another has become slow.
+_LOOK_S = 0.5
+
 
 class Tuning(NamedTuple):
     """Sizes in bytes and times in seconds that only tests change."""
 
     block: int = 0  # 0: by the size of the file
     piece: int = 32 << 20  # one request, at most
-    steal: int = 8 << 20  # an idle connection takes half of a piece that has so much left
+    steal: int = 8 << 20  # an idle connection takes half of a piece that has so much left, and
+    steal_s: float = 2.0  # will take so long: what a server has sent of the half is lost
     save_s: float = 0.5
     save_blocks: int = 4
     sync_s: float = 2.0
@@ -28,10 +32,12 @@ class Tuning(NamedTuple):
 class Piece:
     """A stretch of a file that one connection brings, from `pos` on."""
 
-    def __init__(self, part: Part, start: int, end: int) -> None:
+    def __init__(self, part: Part, start: int, end: int, to_end: bool = False) -> None:
         self.part, self.start, self.pos, self.end = part, start, start, end
+        self.since = 0.0  # when it was claimed
         self.tries = 0  # failures in a row, without a byte between
         self.url = 0  # index of the address in use
+        self.to_end = to_end  # all that is missing, of a server that gives files only from the first byte on
 
 
 class Work:
@@ -48,6 +54,7 @@ class Work:
         self._active: Set[Piece] = set()
         self._bad: Dict[str, Dict[str, Trouble]] = {}  # by file and address: what will not change
         self._last: Optional[NotFetched] = None
+        self.count = 0  # bytes that came and were wanted
         self._heard = tuning.clock()
         self._asked_to_wait = 0.0
 
@@ -62,11 +69,12 @@ class Work:
                 if piece is not None:
                     if not self._active:
                         self.heard()  # nobody was waiting for a byte until now
+                    piece.since = self.tuning.clock()
                     self._active.add(piece)
                     return piece
                 if all(part.finished for part in self.parts):
                     return None
-                self.lock.wait()
+                self.lock.wait(_LOOK_S)
             return None
 
     def _free(self, order: List[Part]) -> Optional[Piece]:
@@ -97,7 +105,7 @@ class Work:
         start = part.front_bytes()
         for index in range(part.claimed.count):
             part.claimed.set(index)
-        return Piece(part, start, part.size)
+        return Piece(part, start, part.size, to_end=True)
 
     def _size_now(self) -> int:
         """Smaller pieces towards the end, so that all connections have one."""
@@ -114,6 +122,9 @@ class Work:
         middle = -(-(victim.pos + left // 2) // block) * block
         if left < self.tuning.steal or not victim.pos < middle < victim.end:
             return None
+        age, came = self.tuning.clock() - victim.since, victim.pos - victim.start
+        if age < self.tuning.steal_s or came * self.tuning.steal_s > left * age:
+            return None  # young, or soon to be here
         taken = Piece(victim.part, middle, victim.end)
         victim.end = middle
         return taken
@@ -121,10 +132,14 @@ class Work:
     def advanced(self, piece: Piece, count: int) -> int:
         """So many bytes more of a piece are written; how many are still wanted of it."""
         with self.lock:
+            # What was read beyond its end is another's by now.
+            fresh, before = max(0, min(count, piece.end - piece.pos)), piece.part.bytes_here()
             piece.pos += count
             piece.tries = 0
             if piece.part.written(piece.start, min(piece.pos, piece.end)):
                 self.lock.notify_all()
+            # Such a piece also goes over what is here already.
+            self.count += piece.part.bytes_here() - before if piece.to_end else fresh
             return piece.end - piece.pos
 
     def leave(self, piece: Piece, stream: bool = False) -> None:

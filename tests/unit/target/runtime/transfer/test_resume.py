@@ -1,0 +1,251 @@
+"""A fetch that was cut goes on: after a kill, a power cut, a full disk, somebody's hand on the files."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from provisioner.target.runtime.transfer import NotFetched, engine
+from tests.hub.server import Fault, Kind, serve
+
+from .conftest import BLOCK, PIECE, QUICK, SIZE, SMALL, Bench, hurried
+
+CHILD = """
+import sys
+from provisioner.target.runtime.transfer import Options, Remote, engine
+from provisioner.target.runtime.transfer.work import Tuning
+url, into, size, sha256 = sys.argv[1:]
+tuning = Tuning(block=4096, piece=65536, save_blocks=1)
+engine.fetch([Remote("model.gguf", (url,), int(size), sha256)], into, Options(4), {}, lambda _: None, tuning)
+"""
+
+
+def cut_in_the_middle(bench: Bench) -> int:
+    """A fetch that ends for lack of a hub; the bytes that came."""
+    fault = Fault(Kind.STALL, at=SIZE * 3 // 5, times=None)
+    bench.hub.faults.append(fault)
+    with pytest.raises(NotFetched):
+        bench.fetch(options=QUICK._replace(stall_s=0.01, patience_s=200), tuning=hurried())
+    bench.hub.faults.remove(fault)
+    # The stalled requests notice no end; they send nothing any more either.
+    bench.hub.forget()
+    came = sum(bench.heard)
+    bench.heard.clear()
+    assert SIZE // 2 < came < SIZE
+    return came
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nine_tenths_survive_a_killed_process(bench: Bench, how: signal.Signals) -> None:
+    bench.hub.faults.append(Fault(Kind.SLOW, rate=0.5e6, times=None))
+    remote = bench.remote()
+    arguments = [remote.urls[0], str(bench.into), str(SIZE), str(remote.sha256)]
+    with subprocess.Popen([sys.executable, "-c", CHILD, *arguments], stderr=subprocess.DEVNULL) as child:
+        while bench.hub.total < SIZE * 0.6:
+            assert child.poll() is None
+            time.sleep(0.002)
+        child.send_signal(how)
+        before = time.monotonic()
+        child.wait(10)
+        assert time.monotonic() - before < 3
+    bench.hub.hung_up()
+    came = bench.hub.total
+    bench.hub.faults.clear()
+    bench.hub.forget()
+    assert bench.held() >= 0.9 * came
+    bench.fetch()
+    assert bench.whole()
+    assert SIZE - bench.hub.total >= 0.9 * came
+    assert sum(bench.heard) == SIZE
+
+
+def test_what_was_not_synced_does_not_outlive_a_boot(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    cut_in_the_middle(bench)
+    monkeypatch.setattr(engine, "boot_id", lambda: "another")
+    assert bench.held() == 0
+    bench.fetch()
+    assert bench.whole()
+    assert bench.hub.total == SIZE
+
+
+def test_what_was_synced_outlives_a_boot(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "hurried", lambda: _hurried(sync_s=0.001))
+    came = cut_in_the_middle(bench)
+    monkeypatch.setattr(engine, "boot_id", lambda: "another")
+    assert bench.held() >= 0.9 * came
+    bench.fetch()
+    assert bench.whole()
+    assert SIZE - bench.hub.total >= 0.9 * came
+
+
+_plain = hurried
+
+
+def _hurried(sync_s: float):  # type: ignore[no-untyped-def]
+    return _plain()._replace(sync_s=sync_s)
+
+
+def test_a_full_disk_says_so_before_the_first_byte(
+    repository: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    def full(fd: int, offset: int, length: int) -> None:
+        taken.append(length)
+        if sum(taken) > 400_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        repository.fetch()
+    assert str(caught.value.filename).startswith(str(repository.into / ".begun"))
+    assert repository.hub.total == 0
+    assert [path for path in repository.into.rglob("*") if path.is_file()] == []
+
+
+def test_space_that_is_taken_is_not_needed_again(bench: Bench, pauses: list[float]) -> None:
+    assert bench.taken() == 0
+    cut_in_the_middle(bench)
+    assert bench.held() < bench.taken() == SIZE
+    bench.fetch()
+    assert bench.taken() == SIZE
+
+
+def test_a_disk_that_fills_up_loses_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, count = os.pwrite, [0]
+
+    def full(fd: int, block: bytes, at: int) -> int:
+        count[0] += len(block)
+        if count[0] > SIZE // 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(fd, block, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space left"):
+            bench.fetch()
+    came = sum(bench.heard)
+    bench.hub.forget()
+    bench.fetch()
+    assert bench.whole()
+    assert bench.hub.total <= SIZE - came + 4 * BLOCK
+
+
+@pytest.mark.parametrize("refusal", [errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
+def test_a_file_system_that_sets_nothing_aside_will_do(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    def refuse(fd: int, offset: int, length: int) -> None:
+        raise OSError(refusal, os.strerror(refusal))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    bench.fetch()
+    assert bench.whole()
+
+
+def test_a_begun_file_is_used_by_another_source(bench: Bench, pauses: list[float]) -> None:
+    came = cut_in_the_middle(bench)
+    with serve({"/elsewhere": bench.contents["model.gguf"]}) as mirror:
+        bench.fetch(bench.remote("model.gguf", f"{mirror.url}/elsewhere", name="other.gguf"))
+        assert SIZE - mirror.total >= 0.9 * came
+    assert (bench.into / "other.gguf").read_bytes() == bench.contents["model.gguf"]
+
+
+def damaged(path: Path) -> None:
+    text = bytearray(path.read_bytes())
+    text[len(text) // 2] ^= 1
+    path.write_bytes(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 2}', '{"schema": 1, "size": "x"}'])
+def test_a_journal_that_makes_no_sense_says_nothing(bench: Bench, pauses: list[float], text: str) -> None:
+    cut_in_the_middle(bench)
+    (journal,) = (bench.into / ".begun").glob("*.json")
+    journal.write_text(text)
+    assert bench.held() == 0
+    bench.fetch()
+    assert bench.whole()
+    assert bench.hub.total == SIZE
+
+
+def test_a_begun_file_that_was_cut_off_is_begun_anew(bench: Bench, pauses: list[float]) -> None:
+    cut_in_the_middle(bench)
+    (begun,) = (path for path in (bench.into / ".begun").iterdir() if path.suffix != ".json")
+    os.truncate(begun, SIZE - 1)
+    bench.fetch()
+    assert bench.whole()
+    assert bench.hub.total == SIZE
+
+
+def test_whole_files_are_digested_and_not_fetched(repository: Bench) -> None:
+    repository.fetch()
+    repository.hub.forget()
+    digests = repository.fetch()
+    assert repository.hub.log == []
+    assert digests == {n: hashlib.sha256(c).hexdigest() for n, c in repository.contents.items()}
+
+
+def test_a_whole_file_that_was_damaged_is_fetched_anew(repository: Bench) -> None:
+    repository.fetch()
+    damaged(repository.into / "a.safetensors")
+    with (repository.into / "config.json").open("ab") as out:
+        out.write(b"more")
+    repository.hub.forget()
+    repository.fetch()
+    assert repository.whole()
+    assert repository.hub.sent["/b.safetensors"] == 0
+    assert repository.hub.total == 300_001 + 700
+
+
+def test_files_with_one_content_come_once(bench: Bench) -> None:
+    twin = bench.remote(name="sub/twin.gguf")
+    got = bench.fetch(bench.remote(), twin)
+    assert got == {"model.gguf": twin.sha256, "sub/twin.gguf": twin.sha256}
+    assert bench.hub.total == SIZE
+    assert (bench.into / "sub/twin.gguf").read_bytes() == bench.contents["model.gguf"]
+
+
+def test_an_interruption_ends_threads_that_wait_for_a_byte(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.hub.faults.append(Fault(Kind.STALL, at=0, times=None))
+
+    def interrupt(*_: object) -> None:
+        while not bench.hub.asked and not bench.hub.open:
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "_watch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bench.fetch(options=QUICK._replace(stall_s=60))
+    for thread in _fetching():
+        thread.join(2)
+
+
+def _fetching() -> Sequence[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "fetch"]
+
+
+def test_a_large_piece_that_stalls_is_shared(bench: Bench) -> None:
+    """The other connections take what a stalled one has before it."""
+    bench.hub.faults.append(Fault(Kind.STALL, at=PIECE // 2, times=1, seconds=0.5))
+    tuning = SMALL._replace(piece=SIZE, steal_s=0.0)
+    bench.fetch(options=QUICK._replace(stall_s=0.1), tuning=tuning)
+    assert bench.whole()
+    firsts = [int(seen.range[len("bytes=") :].partition("-")[0]) for seen in bench.hub.log]
+    assert len(firsts) > 8
+    assert sum(bench.heard) == SIZE
