@@ -205,7 +205,6 @@ class Part:
     def publish(self) -> None:
         """The verified file appears under its name, and those of its twins; without the lock."""
         with self._saving:
-            self.finished = True
             if not self.here:
                 os.makedirs(os.path.dirname(self.final), exist_ok=True)
                 os.replace(self.path, self.final)
@@ -217,6 +216,7 @@ class Part:
                     os.link(self.final, twin)
                 except PermissionError:
                     shutil.copyfile(self.final, twin)  # a file system without hard links
+            self.finished = True
 
 
 def allocate(fd: int, size: int, path: str) -> None:
