@@ -79,6 +79,29 @@ def test_a_broken_thing_is_seen_by_all_and_mended(
     assert drifted(module_provision.verify(converged).expect(0).host(converged.name)) == {}
 
 
+def test_a_flipped_byte_that_nothing_but_reading_shows(
+    converged: Machine, module_provision: Provision
+) -> None:
+    weights = f"{MODEL}/gemma-3-270m-q4_k_m.gguf"
+    converged.run(
+        "sh",
+        "-ec",
+        f"touch -r {weights} /run/before;"
+        f" printf X | dd of={weights} bs=1 seek=200000000 conv=notrunc status=none;"
+        f" touch -r /run/before {weights}",
+    )
+    assert drifted(module_provision.verify(converged).expect(0).host(converged.name)) == {}
+    host = module_provision.verify(converged, "--deep").expect(5).host(converged.name)
+    assert drifted(host) == {"model_weights": ["model_weights.content"] * 2}
+    (said,) = [drift["items"][1]["what"] for drift in host["drift"] if drift["role"] == "model_weights"]
+    assert said.endswith(".weight in gemma-3-270m-q4_k_m.gguf is not what was published")
+
+    # What the report advises.
+    converged.run("rm", weights)
+    assert module_provision.up(converged).expect(0).host(converged.name)["status"] == "done"
+    assert drifted(module_provision.verify(converged, "--deep").expect(0).host(converged.name)) == {}
+
+
 def test_every_resource_of_every_receipt_is_watched(converged: Machine, module_provision: Provision) -> None:
     """Each path that a receipt names is moved away, one after the other: each is named, and comes back."""
     facts = module_provision("facts", *module_provision.reach(converged), "--json").expect(0).document

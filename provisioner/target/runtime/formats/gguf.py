@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Dict, List, Optional, Tuple
 from .header import LARGEST, Array, BadHeader, Cursor, Header, Tensor, elements_of, shown, size_of
 
 MAGIC = b"GGUF"
-LIMIT = 128 << 20  # bytes of header: several times the largest tokenizer known
+LIMIT = 64 << 20  # bytes of header: several times the largest tokenizer known
 ALIGNMENT = 32
 DIMENSIONS = 8  # ggml itself has four
 NESTED = 4
