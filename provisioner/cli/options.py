@@ -40,7 +40,12 @@ _WHERE = (
 )
 _WHAT = (
     click.option("--profile", metavar="NAME", help="What to provision; see `provision profiles`."),
-    click.option("--model", metavar="SOURCE", help="Other weights: hf:org/name[@revision], path:/folder."),
+    click.option(
+        "--model",
+        metavar="SOURCE",
+        help="Other weights: hf:org/name[@revision][:file or quantisation], modelscope:org/name,"
+        " https://host/file#sha256=HEX, path:/folder.",
+    ),
     click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override one value."),
     click.option("--scope", type=click.Choice(["auto", "system", "user"]), default="auto", show_default=True),
     click.option("--require-gpu", is_flag=True, help="Fail when there is no usable NVIDIA GPU."),

@@ -13,7 +13,7 @@ from provisioner.compat import roles as role_data
 from provisioner.compat.systems import unserved
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.facts import SYSTEM_PLACES, Facts, Places, Receipt
-from provisioner.profiles import Profile
+from provisioner.profiles import Profile, origins
 
 Scope = Literal["system", "user"]
 
@@ -178,7 +178,7 @@ def _choose_profile(facts: Facts, settings: Settings) -> Profile:
 
 
 def _profile_for_model(facts: Facts, model: str) -> str:
-    if "gguf" in model.lower():
+    if origins.wants_gguf(model):
         return "gemma3-270m"
     return "autoglm-phone-9b" if _usable_gpu(facts) else "gemma3-270m-transformers"
 
@@ -327,6 +327,8 @@ def _role_variables(
         "model_weights": {
             "model_weights_name": profile.model.name,
             "model_weights_source": profile.model.source,
+            "model_weights_mirrors": list(profile.model.mirrors),
+            "model_weights_reserve_bytes": profile.model.prepared_bytes,
             "model_weights_files": [
                 {"name": item.name, "sha256": item.sha256, "size": item.size} for item in profile.model.files
             ],

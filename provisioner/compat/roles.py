@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from provisioner import argspec, layout
 from provisioner.argspec import Option
 from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
+from provisioner.profiles import origins
 from provisioner.yamlfile import load_yaml
 
 ORDER = ("host_base", "python_env", "model_weights", "smoke_test")
@@ -29,7 +30,7 @@ DECIDED: Mapping[str, str] = {
     ),
     "python_env_name": "say --set environment.lock=NAME",
     "python_env_lock": "say --set environment.lock=NAME",
-    "model_weights_name": "say --model hf:organisation/name or path:/folder",
+    "model_weights_name": f"say --model {origins.SAY}",
 }  # fmt: skip
 
 # Mending one of these changes what the role on the left has proved, so it proves it again.
@@ -37,7 +38,10 @@ RERUN_AFTER: Mapping[str, tuple[str, ...]] = {"smoke_test": ("python_env", "mode
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "str": str, "path": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict,
+    "raw": object,
 }  # fmt: skip
+# Texts that mean something the type does not say; each raises UsageError for what means nothing.
+_MEANINGS: Mapping[str, Callable[[Any], object]] = {"model_weights_bandwidth": origins.bandwidth}
 _WORDS = {
     "str": "a text", "path": "a path", "int": "a whole number", "float": "a number", "bool": "true or false",
     "list": "a list", "dict": "a mapping",
@@ -84,6 +88,8 @@ def parse(variable: str, text: str) -> Any:
     items: list[Any] = value if isinstance(value, list) and option.elements else []
     if not all(isinstance(item, _TYPES[option.elements]) for item in items):
         raise UsageError(f"--set {variable}={text}: not {_WORDS[option.elements]} each", hint=_means(option))
+    if variable in _MEANINGS:
+        _MEANINGS[variable](value)
     if option.choices and value not in option.choices:
         known = ", ".join(map(str, option.choices))
         raise UsageError(f"--set {variable}={text}: no such choice", hint=f"one of {known}")

@@ -18,6 +18,7 @@ import yaml
 
 from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
+from provisioner.profiles import origins
 from provisioner.yamlfile import load_yaml
 
 HERE = Path(__file__).parent
@@ -58,13 +59,17 @@ class WeightFile:
 class Model:
     """Where the weights come from. `source` is handed to the box as it is (see the weights job).
 
-    `about_bytes` is their size where no list of files gives it; 0: nobody has looked.
+    `mirrors` are tried in order when the source fails: whole sources, or the address of another endpoint.
+    `about_bytes` is their size where no list of files gives it; 0: nobody has looked. `prepared_bytes` is the
+    space that preparing them for the runtime takes beside them.
     """
 
     name: str
     source: dict[str, Any]
     files: tuple[WeightFile, ...] = ()
+    mirrors: tuple[Any, ...] = ()
     about_bytes: int = 0
+    prepared_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,32 +140,11 @@ def load(name: str, overrides: Mapping[str, Any] | None = None) -> Profile:
 
 
 def with_model(base: Profile, spec: str) -> Profile:
-    """`base` with other weights: `hf:org/name[@revision]` or `path:/folder/or/file.gguf`.
+    """`base` with other weights, as `--model` names them (see origins.parse_model).
 
-    Raises UsageError for anything else.
+    Raises UsageError for what names none.
     """
-    kind, _, rest = spec.partition(":")
-    if kind == "hf":
-        repo, _, revision = rest.partition("@")
-        if repo.count("/") != 1 or not all(repo.split("/")):
-            raise UsageError(
-                f"--model {spec}: not a repository", hint="say --model hf:organisation/name[@revision]"
-            )
-        source: dict[str, Any] = {"type": "hf", "repo": repo, "revision": revision or "main"}
-        name = repo.split("/")[1]
-    elif kind == "path":
-        if not rest.startswith("/"):
-            raise UsageError(
-                f"--model {spec}: not an absolute path",
-                hint="say --model path:/absolute/folder, a path on the machine that is provisioned",
-            )
-        source = {"type": "path", "path": rest}
-        name = Path(rest).name.removesuffix(".gguf")
-    else:
-        raise UsageError(
-            f"--model {spec}: no such kind of source",
-            hint="say hf:organisation/name[@revision] or path:/folder; `provision profiles` lists the others",
-        )
+    name, source = origins.parse_model(spec, base.runtime)
     if not _NAME.fullmatch(name):
         raise UsageError(f"--model {spec}: names no folder or file", hint=_NAMING)
     model = Model(name=name, source=source)

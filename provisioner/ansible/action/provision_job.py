@@ -7,6 +7,7 @@ from typing import Any
 from provisioner import profiles
 from provisioner.ansible.target import MissingPython, TargetAction, plain
 from provisioner.errors import ProvisionError
+from provisioner.profiles import origins
 
 JOBS = ("env", "weights", "smoke")
 
@@ -50,8 +51,19 @@ def complete(job: str, spec: dict[str, Any]) -> dict[str, Any]:
     """The spec with names that only the controller knows replaced by what they stand for."""
     if job == "env" and "\n" not in spec.get("lock", ""):
         return {**spec, "lock": profiles.lock_text(spec["lock"])}
-    if job == "weights" and spec.get("source", {}).get("type") == "profile":
-        model = profiles.load(spec["source"]["name"]).model
+    return _weights(spec) if job == "weights" else spec
+
+
+def _weights(spec: dict[str, Any]) -> dict[str, Any]:
+    """The role's `source` and `mirrors` as one line of sources; bytes a second where a text said so."""
+    told = dict(spec)
+    source, mirrors = told.pop("source"), told.pop("mirrors", None) or []
+    options = dict(told.get("options") or {})
+    if source.get("type") == "profile":
+        model = profiles.load(source["name"]).model
         files = [{"name": item.name, "sha256": item.sha256, "size": item.size} for item in model.files]
-        return {**spec, "source": model.source, "files": spec.get("files") or files}
-    return spec
+        told["files"] = told.get("files") or files
+        source, mirrors = model.source, mirrors or list(model.mirrors)
+        options["reserve_bytes"] = options.get("reserve_bytes") or model.prepared_bytes
+    options["bandwidth"] = origins.bandwidth(options.get("bandwidth") or "")
+    return {**told, "sources": origins.in_line(source, mirrors), "options": options}

@@ -6,11 +6,14 @@ import errno
 import hashlib
 import json
 import os
-from typing import Any, Callable, Dict, Iterable, Optional
+from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from ..errors import TargetError
 
 _BLOCK = 1 << 20
+
+# What a file system says that has no second names for a file, or not here.
+LINK_REFUSED = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP)
 
 _OS_HINTS = {
     errno.ENOSPC: "free some disk space there, then run again: what is complete is kept",
@@ -57,6 +60,19 @@ def sha256_file(path: str, on_bytes: Callable[[int], None] = lambda _: None) -> 
             digest.update(block)
             on_bytes(len(block))
     return digest.hexdigest()
+
+
+def names_below(folder: str) -> List[str]:
+    """The names, relative, of the files in a folder; hidden ones are somebody's bookkeeping."""
+    names = []
+    for base, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        names += [
+            os.path.relpath(os.path.join(base, name), folder)
+            for name in sorted(files)
+            if not name.startswith(".")
+        ]
+    return names
 
 
 def existing_parent(path: str) -> str:

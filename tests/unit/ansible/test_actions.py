@@ -45,11 +45,45 @@ def test_a_lock_that_is_text_stays() -> None:
     assert job.complete("env", spec) == spec
 
 
-def test_a_profile_stands_for_its_source_and_files() -> None:
+WEIGHTS = {
+    "path": "/m", "source": {"type": "hf", "repo": "o/m"}, "mirrors": ["https://mirror"], "files": [],
+    "options": {"connections": 4, "bandwidth": "20MB", "allow_pickle": False, "reserve_bytes": 7},
+}  # fmt: skip
+
+
+def test_a_profile_stands_for_its_sources_and_files() -> None:
     model = profiles.load("gemma3-270m").model
-    filled = job.complete("weights", {"source": {"type": "profile", "name": "gemma3-270m"}, "files": []})
-    assert filled["source"] == model.source
+    source = {"type": "profile", "name": "gemma3-270m"}
+    filled = job.complete("weights", {**WEIGHTS, "source": source, "mirrors": []})
+    assert filled["sources"] == [model.source]
     assert [item["sha256"] for item in filled["files"]] == [item.sha256 for item in model.files]
+
+
+def test_mirrors_stand_behind_the_source_and_a_bandwidth_is_a_number() -> None:
+    assert job.complete("weights", WEIGHTS) == {
+        "path": "/m", "files": [],
+        "sources": [
+            {"type": "hf", "repo": "o/m"}, {"type": "hf", "repo": "o/m", "endpoint": "https://mirror"},
+        ],
+        "options": {
+            "connections": 4, "bandwidth": 20_000_000, "allow_pickle": False, "reserve_bytes": 7,
+        },
+    }  # fmt: skip
+
+
+def test_the_mirrors_of_a_profile_come_with_it() -> None:
+    source = {"type": "profile", "name": "autoglm-phone-9b"}
+    line = job.complete("weights", {**WEIGHTS, "source": source, "mirrors": []})["sources"]
+    assert [(item["type"], item["repo"]) for item in line] == [
+        ("hf", "zai-org/AutoGLM-Phone-9B"), ("modelscope", "ZhipuAI/AutoGLM-Phone-9B"),
+    ]  # fmt: skip
+    own = job.complete("weights", {**WEIGHTS, "source": source})["sources"]
+    assert [item.get("endpoint") for item in own] == [None, "https://mirror"]
+
+
+def test_a_bandwidth_that_means_nothing_is_refused() -> None:
+    with pytest.raises(ProvisionError, match="'fast' is no number of bytes a second"):
+        job.complete("weights", {**WEIGHTS, "options": {"bandwidth": "fast"}})
 
 
 def test_an_unknown_lock_is_refused_by_name() -> None:

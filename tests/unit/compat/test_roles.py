@@ -22,6 +22,9 @@ from provisioner.errors import UsageError
         ("host_base_find_links", "[/a]", ["/a"]),
         ("host_base_users", "[{name: bob}]", [{"name": "bob"}]),
         ("host_base_pypi_index", "", ""),
+        ("model_weights_mirrors", "https://a, https://b", ["https://a", "https://b"]),
+        ("model_weights_mirrors", "[{type: hf, repo: o/m}]", [{"type": "hf", "repo": "o/m"}]),
+        ("model_weights_bandwidth", "20MB", "20MB"),
         ("model_weights_source", "{type: path, path: /x}", {"type": "path", "path": "/x"}),
     ],
 )
@@ -49,6 +52,12 @@ def test_a_value_has_the_type_of_its_variable(variable: str, text: str, value: A
             "[1",
             "--set smoke_test_tokens=[1: not a whole number",
             "smoke_test_tokens is: Tokens it shall generate; its default is 50",
+        ),
+        (
+            "model_weights_bandwidth",
+            "fast",
+            "model_weights_bandwidth: 'fast' is no number of bytes a second",
+            'write it like "20MB", "500kB" or "1GiB"; a line of 160 Mbit/s carries 20MB',
         ),
         (
             "smoke_test_runtime",

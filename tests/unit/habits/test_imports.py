@@ -81,7 +81,7 @@ def test_rooms_import_only_what_they_may(rule: Rule) -> None:
 
 
 # What the runtime half may import, inside functions, from the box's own environment.
-ON_THE_BOX = ("huggingface_hub", "tqdm", "xllamacpp", "llama_cpp", "torch", "transformers")
+ON_THE_BOX = ("huggingface_hub", "tomli", "tqdm", "xllamacpp", "llama_cpp", "torch", "transformers")
 
 
 def test_code_on_the_box_imports_itself_and_the_standard_library() -> None:

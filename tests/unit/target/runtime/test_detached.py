@@ -48,14 +48,16 @@ def wish(tmp_path: Path) -> dict[str, Any]:
     source = tmp_path / "model"
     source.mkdir()
     (source / "config.json").write_text("{}")
-    spec = {"path": str(tmp_path / "models/m"), "source": {"type": "path", "path": str(source)}, "files": []}
+    (source / "m.safetensors").write_text("weights")
+    place = {"type": "path", "path": str(source)}
+    spec = {"path": str(tmp_path / "models/m"), "sources": [place], "files": []}
     return request(tmp_path, spec, job="weights")
 
 
 @pytest.mark.parametrize("python", interpreters(), ids=lambda path: Path(path).name)
 def test_a_whole_job_over_the_loader(wish: dict[str, Any], python: str, tmp_path: Path) -> None:
     first = ask(wish, python)
-    assert (first["changed"], first["finished"], first["result"]["bytes"]) == (True, True, 2)
+    assert (first["changed"], first["finished"], first["result"]["bytes"]) == (True, True, 9)
     again = ask(wish, python)
     assert (again["changed"], again["finished"]) == (False, True)
     assert (tmp_path / "models/m/config.json").read_text() == "{}"
@@ -74,7 +76,7 @@ def test_the_answer_does_not_wait_for_the_job(wish: dict[str, Any], tmp_path: Pa
 
 
 def test_a_refusal_in_the_job_reaches_the_caller(wish: dict[str, Any]) -> None:
-    wish["spec"]["source"]["path"] = "/nowhere/model"
+    wish["spec"]["sources"][0]["path"] = "/nowhere/model"
     with pytest.raises(ProvisionError, match="/nowhere/model: no such file or folder"):
         ask(wish)
 

@@ -60,7 +60,7 @@ def weights(root: Path) -> dict[str, Any]:
     model = profiles.load("gemma3-270m").model
     files = [{"name": item.name, "sha256": item.sha256, "size": item.size} for item in model.files]
     return {
-        "path": str(root / "models" / model.name), "source": model.source, "files": files, "network": {},
+        "path": str(root / "models" / model.name), "sources": [model.source], "files": files, "network": {},
         "cache": str(root / "cache"),
     }  # fmt: skip
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from provisioner.target.errors import TargetError
-from provisioner.target.runtime import weights
-from provisioner.target.runtime.fingerprint import RECORD
-from provisioner.target.runtime.sources import folder
-from provisioner.target.runtime.weights import BadFile, Fetch, Fetched
+from provisioner.target.runtime import manifest, weights
+from provisioner.target.runtime.sources import Fetch, Fetched, folder
+from provisioner.target.runtime.transfer import BadFile
 
 from .conftest import FakeContext
 
@@ -61,7 +60,7 @@ def spec(tmp_path: Path) -> dict[str, Any]:
     files = [
         {"name": name, "sha256": sha256(content), "size": len(content)} for name, content in CONTENT.items()
     ]
-    return {"path": str(tmp_path / "models/m"), "source": {"type": "path", "path": "/x"}, "files": files}
+    return {"path": str(tmp_path / "models/m"), "sources": [{"type": "path", "path": "/x"}], "files": files}
 
 
 def here(path: str) -> dict[str, bytes]:
@@ -69,7 +68,7 @@ def here(path: str) -> dict[str, bytes]:
     return {
         str(item.relative_to(root)): item.read_bytes()
         for item in root.rglob("*")
-        if item.is_file() and item.name not in (weights.MANIFEST, RECORD)
+        if item.is_file() and item.name not in (manifest.NAME, RECORD)
     }
 
 
@@ -86,7 +85,7 @@ def test_weights_appear_whole_with_a_manifest(
     assert here(spec["path"]) == CONTENT
     files = sorted(spec["files"], key=lambda entry: str(entry["name"]))
     assert result.pop("seconds") >= 0
-    assert result == {"path": spec["path"], "files": files, "bytes": 305, "fetched_bytes": 7}
+    assert result == {"path": spec["path"], "files": files, "bytes": 305, "pinned": {}, "fetched_bytes": 7}
     assert beside(spec) == ["m"]
     manifest = json.loads((Path(spec["path"]) / "manifest.json").read_text())
     stat = (Path(spec["path"]) / "config.json").stat()
@@ -173,7 +172,7 @@ def test_other_weights_by_the_same_name_stay_until_the_new_ones_are_here(
     spec: dict[str, Any], source: Source, context: FakeContext
 ) -> None:
     weights.apply(spec, context)
-    other = {**spec, "source": {"type": "path", "path": "/y"}, "files": [*spec["files"]]}
+    other = {**spec, "sources": [{"type": "path", "path": "/y"}], "files": [*spec["files"]]}
     other["files"] = [{"name": "config.json", "sha256": "f" * 64, "size": 2}]
     assert weights.inspect(other) == "other weights were asked for"
     with pytest.raises(TargetError, match="twice"):
@@ -201,7 +200,7 @@ def test_the_same_weights_from_elsewhere_are_not_fetched(
 ) -> None:
     weights.apply(spec, context)
     source.brought.clear()
-    moved = {**spec, "source": {"type": "path", "path": "/y"}}
+    moved = {**spec, "sources": [{"type": "path", "path": "/y"}]}
     weights.apply(moved, context)
     assert (weights.inspect(moved), source.brought) == (None, [])
 
@@ -240,4 +239,4 @@ def test_a_source_that_gives_up_keeps_what_came(
 
 def test_an_unknown_source(spec: dict[str, Any]) -> None:
     with pytest.raises(TargetError, match="weights from ftp: no such source"):
-        weights.inspect({**spec, "source": {"type": "ftp"}})
+        weights.inspect({**spec, "sources": [{"type": "ftp"}]})

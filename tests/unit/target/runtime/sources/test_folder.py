@@ -8,11 +8,10 @@ import pytest
 
 from provisioner.target.errors import TargetError
 from provisioner.target.runtime import files
-from provisioner.target.runtime.sources import folder
-from provisioner.target.runtime.weights import Fetch, Fetched
+from provisioner.target.runtime.sources import Fetch, Fetched, folder
 
 Make = Callable[..., Fetch]
-CONTENT = {"config.json": b"{}", "sub/model.safetensors": b"weights" * 1000}
+CONTENT = {"config.json": b"{}", "model.safetensors": b"weights" * 1000}
 
 
 @pytest.fixture
@@ -24,6 +23,8 @@ def model(tmp_path: Path) -> Path:
         (root / name).chmod(0o644)
     (root / ".git").mkdir()
     (root / ".git/config").write_text("x")
+    (root / "sub").mkdir()
+    (root / "sub/consolidated.pth").write_text("the same once more")
     return root
 
 
@@ -32,11 +33,11 @@ def test_safe_files_are_linked(make: Make, model: Path, tmp_path: Path) -> None:
     assert got == Fetched(dict.fromkeys(CONTENT), 0)
     for name in CONTENT:
         assert (tmp_path / "into" / name).samefile(model / name)
-    assert not (tmp_path / "into/.git").exists()
+    assert sorted(path.name for path in (tmp_path / "into").iterdir()) == sorted(CONTENT)
 
 
 def test_a_file_that_others_may_write_to_is_copied(make: Make, model: Path, tmp_path: Path) -> None:
-    name = "sub/model.safetensors"
+    name = "model.safetensors"
     (model / name).chmod(0o666)
     got = folder.fetch(make({"type": "path", "path": str(model)}))
     digest = hashlib.sha256(CONTENT[name]).hexdigest()
@@ -70,7 +71,7 @@ def test_no_room_for_copies(make: Make, model: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_single_file_by_its_published_name(make: Make, model: Path, tmp_path: Path) -> None:
     wanted = [{"name": "m.safetensors", "sha256": "", "size": 1}]
-    got = folder.fetch(make({"type": "path", "path": str(model / "sub/model.safetensors")}, wanted))
+    got = folder.fetch(make({"type": "path", "path": str(model / "model.safetensors")}, wanted))
     assert got.files == {"m.safetensors": None}
     assert (tmp_path / "into/m.safetensors").exists()
 
@@ -92,3 +93,24 @@ def test_nothing_there(make: Make, tmp_path: Path, name: str, message: str) -> N
     (tmp_path / "e").mkdir()
     with pytest.raises(TargetError, match=message):
         folder.fetch(make({"type": "path", "path": str(tmp_path / name)}))
+
+
+@pytest.mark.parametrize("source", ["model", "model/pytorch_model.bin"])
+def test_pickles_alone_are_refused_unless_asked_for(make: Make, tmp_path: Path, source: str) -> None:
+    folder_ = tmp_path / "model"
+    folder_.mkdir()
+    for name in ("config.json", "pytorch_model.bin"):
+        (folder_ / name).write_bytes(b"pickle")
+    asked = {"type": "path", "path": str(tmp_path / source)}
+    with pytest.raises(TargetError, match=r"has only pickle files \(pytorch_model\.bin\)"):
+        folder.fetch(make(asked))
+    allowed = make(asked, options={"allow_pickle": True})
+    assert "pytorch_model.bin" in folder.fetch(allowed).files
+
+
+def test_room_is_kept_for_what_conversion_needs(
+    make: Make, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "free_bytes", lambda path: 1 << 30)
+    with pytest.raises(TargetError, match=r"2\.0 GB are needed and 1\.1 GB are free"):
+        folder.fetch(make({"type": "path", "path": str(model)}, options={"reserve_bytes": 2_000_000_000}))
