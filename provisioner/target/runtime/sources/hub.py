@@ -40,6 +40,7 @@ class Hub(Source):
         os.environ.update(HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="0")
         try:
             import huggingface_hub
+            import huggingface_hub.constants
         except ModuleNotFoundError as error:
             raise TargetError(
                 f"this Python has no {error.name}", "make the tools environment first (role python_env)"

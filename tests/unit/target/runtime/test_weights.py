@@ -10,6 +10,7 @@ import pytest
 
 from provisioner.target.errors import TargetError
 from provisioner.target.runtime import manifest, weights
+from provisioner.target.runtime.fingerprint import RECORD
 from provisioner.target.runtime.sources import Fetch, Fetched, folder
 from provisioner.target.runtime.transfer import BadFile
 

