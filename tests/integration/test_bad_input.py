@@ -65,7 +65,20 @@ NOWHERE = ("up", "--host", "nowhere.invalid")
         (
             (*NOWHERE, "--model", "nonsense"),
             "--model nonsense: no such kind of source",
-            "say hf:organisation/name[@revision] or path:/folder; `provision profiles` lists the others",
+            "say hf:organisation/name, modelscope:organisation/name, https://…#sha256=… or path:/folder",
+        ),
+        (
+            (*NOWHERE, "--model", "https://mirror.invalid/m.gguf"),
+            "--model https://mirror.invalid/m.gguf: no SHA-256 of the file is given",
+            (
+                "say --model https://mirror.invalid/m.gguf#sha256=…, the 64 digits that its publisher names"
+                " (or `sha256sum FILE`)"
+            ),
+        ),
+        (
+            (*NOWHERE, "--set", "model_weights_bandwidth=fast"),
+            "model_weights_bandwidth: 'fast' is no number of bytes a second",
+            'write it like "20MB", "500kB" or "1GiB"; a line of 160 Mbit/s carries 20MB',
         ),
         (
             (*NOWHERE, "--ca-certificate", "/nowhere/company.pem"),

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.hub.huggingface import COMMIT, HuggingFace, hugging_face
 from tests.integration.cli import Provision
 from tests.lab import Machine
-from tests.unit.target.runtime.sources.hub_server import COMMIT, Hub, serve
 
 GGUF = "/var/lib/provisioner/models/gemma-3-270m-q4_k_m/gemma-3-270m-q4_k_m.gguf"
 HUB_PORT = 18080
@@ -57,13 +57,17 @@ def test_a_repository_of_an_emulated_hub(
     files = {"config.json": b"{}", "m.gguf": content, "m.bin": b"pickle"}
     endpoint = f"host_base_hub_endpoint=http://127.0.0.1:{HUB_PORT}"
     model = [*LLAMA, "--model", "hf:org/m"]
-    with serve(Hub(files, large={"m.gguf"})) as hub, tunnel(converged, hub):
+    with hugging_face(files, large={"m.gguf"}) as hub, tunnel(converged, hub):
+        hub.known = hub.accepted = {"hf_secret0123456789"}
         said = module_provision.up(converged, *model, "--set", endpoint).expect(0)
+        hub.branches["main"] = "c" * 40
+        again = module_provision.up(converged, *model, "--set", endpoint).expect(0)
+    assert again.host(converged.name)["status"] == "nothing to do", "the commit stays"
     host = said.host(converged.name)
     assert host["smoke"]["tokens"] == 50
-    assert any(f"/org/m/resolve/{COMMIT}/m.gguf" in line for line in hub.asked)
-    assert not any("m.bin" in line for line in hub.asked), "a pickle is not even asked for"
-    assert "Bearer hf_secret0123456789" in hub.tokens
+    assert f"/org/m/resolve/{COMMIT}/m.gguf" in hub.hub.asked
+    assert not any("m.bin" in path for path in hub.hub.asked), "a pickle is not even asked for"
+    assert hub.tokens() == {"Bearer hf_secret0123456789"}
     assert "hf_secret" not in said.text
     grep = [
         "grep",
@@ -82,7 +86,7 @@ def test_a_repository_of_an_emulated_hub(
 
 
 @contextmanager
-def tunnel(machine: Machine, hub: Hub) -> Iterator[None]:
+def tunnel(machine: Machine, hub: HuggingFace) -> Iterator[None]:
     """The hub's port on the machine's own loopback."""
     forward = f"{HUB_PORT}:127.0.0.1:{hub.url.rpartition(':')[2]}"
     argv = ["ssh", "-F", str(machine.ssh_config), "-o", "ExitOnForwardFailure=yes", "-N", "-R", forward]

@@ -14,7 +14,7 @@ from provisioner import layout
 from provisioner.ansible.state import hold, render_state
 from provisioner.argspec import read_defaults
 from provisioner.target.probe import state
-from provisioner.target.runtime import fingerprint, weights
+from provisioner.target.runtime import fingerprint, manifest
 from provisioner.target.runtime.files import sha256_file
 from tests.unit.target.runtime.fingerprint.models import CONFIG, llama, write_sharded
 
@@ -37,7 +37,7 @@ def model(tmp_path: Path) -> Path:
             }
         )  # fmt: skip
     fingerprint.record(str(folder))
-    (folder / weights.MANIFEST).write_text(json.dumps({"files": entries}))
+    (folder / manifest.NAME).write_text(json.dumps({"files": entries}))
     return folder
 
 
@@ -116,7 +116,7 @@ def test_published_digests_count_more_than_the_manifest(model: Path) -> None:
 
 
 def test_nothing_at_all_is_no_proof(model: Path) -> None:
-    (model / weights.MANIFEST).write_text('{"files": []}')
+    (model / manifest.NAME).write_text('{"files": []}')
     assert set(broken(model, deep=True)) == {
         "model_weights.manifest", "model_weights.digests", "model_weights.content",
     }  # fmt: skip

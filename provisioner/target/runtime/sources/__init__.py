@@ -51,6 +51,13 @@ class SourceFailed(TargetError):  # noqa: N818  (what happened, to be met by the
     """This source cannot give the weights; another one may."""
 
 
+def went_wrong(error: NotFetched, where: str) -> SourceFailed:
+    """A transfer that failed although the server answered well."""
+    return SourceFailed(
+        f"{error.name} from {where}: {error.why}", "run again: what came is kept; else name a mirror"
+    )
+
+
 class Listing(NamedTuple):
     """The files to take, and what keeps them the same in the next run, such as {"commit": …}."""
 

@@ -16,7 +16,7 @@ from ..choose import refuse_pickle
 from ..gather import gather
 from ..process import without_login
 from ..transfer import NotFetched, Remote
-from . import Fetch, Fetched, Listing, Source, SourceFailed
+from . import Fetch, Fetched, Listing, Source, SourceFailed, went_wrong
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -43,6 +43,8 @@ class Https(Source):
 
     def explain(self, error: NotFetched) -> TargetError:
         """What a file's failed transfer means here."""
+        if error.status and error.status < 300:
+            return went_wrong(error, error.url)
         return _refused(error.url, error.status, error.why)
 
     def _remote(self, entry: Dict[str, Any]) -> Remote:

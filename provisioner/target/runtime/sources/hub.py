@@ -16,7 +16,7 @@ from ...errors import TargetError
 from ..choose import choose, nearest
 from ..gather import gather
 from ..transfer import NotFetched, Remote
-from . import Fetch, Fetched, Listing, Source, SourceFailed
+from . import Fetch, Fetched, Listing, Source, SourceFailed, went_wrong
 
 _CLIENT_MODULES = ("huggingface_hub", "httpx", "httpx2", "httpcore", "httpcore2", "requests", "hf_xet")
 # Bytes; the hub serves no larger file over plain HTTP.
@@ -104,6 +104,8 @@ class Hub(Source):
                 f"{self._repo} at {self._revision} misses {error.name}, which it lists",
                 "run again; else choose another revision",
             )
+        if error.status and error.status < 300:
+            return went_wrong(error, self.endpoint)
         if error.status:
             return self._busy(error.status)
         return self._unreachable(f"{error.name}: {error.why}")

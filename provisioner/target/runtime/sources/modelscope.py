@@ -18,7 +18,7 @@ from .. import web
 from ..choose import choose, nearest
 from ..gather import gather
 from ..transfer import NotFetched, Remote
-from . import Fetch, Fetched, Listing, Source, SourceFailed
+from . import Fetch, Fetched, Listing, Source, SourceFailed, went_wrong
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # A longer listing is cut there without a word (the note in its own client).
@@ -68,6 +68,8 @@ class ModelScope(Source):
                 f"{self._repo} at {self._revision} misses {error.name}, which it lists",
                 "run again; else choose another revision",
             )
+        if error.status and error.status < 300:
+            return went_wrong(error, self.endpoint)
         return self._refused(error.status, error.why)
 
     def _headers(self) -> Dict[str, str]:

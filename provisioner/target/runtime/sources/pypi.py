@@ -28,7 +28,7 @@ from ..gather import reserve_bytes, transfer_options
 from ..transfer import BadFile, NotFetched, Remote, held, sized
 from ..transfer import fetch as transfer
 from ..uv_errors import explain
-from . import Fetch, Fetched, SourceFailed
+from . import Fetch, Fetched, SourceFailed, went_wrong
 
 _BLOCK = 1 << 20
 # uv's words for what is this machine's own trouble, which no other source mends.
@@ -186,6 +186,8 @@ def _refused(error: NotFetched) -> TargetError:
         return SourceFailed(
             f"{where}: the index lists it and has it not", "name another mirror with host_base_pypi_index"
         )
+    if error.status and error.status < 300:
+        return went_wrong(error, where)
     if error.status:
         return SourceFailed(
             f"{where}: the package index answers {error.status}",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ from typing import Any
 import pytest
 
 from provisioner.target.runtime import jobs
+from tests.hub.huggingface import HuggingFace, hugging_face
+from tests.hub.modelscope import ModelScope, model_scope
+
+from .misbehaving import FILES, NAME, Spec, source_of
 
 
 @dataclass
@@ -38,6 +43,40 @@ class FakeContext:
 @pytest.fixture
 def context() -> FakeContext:
     return FakeContext()
+
+
+@pytest.fixture
+def first(monkeypatch: pytest.MonkeyPatch) -> Iterator[HuggingFace]:
+    """A hub with the model of misbehaving.py."""
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with hugging_face(FILES, large={NAME}) as hub:
+        yield hub
+
+
+@pytest.fixture
+def second() -> Iterator[HuggingFace]:
+    """A mirror of it."""
+    with hugging_face(FILES, large={NAME}) as hub:
+        yield hub
+
+
+@pytest.fixture
+def scope() -> Iterator[ModelScope]:
+    """The same on ModelScope."""
+    with model_scope(FILES) as hub:
+        yield hub
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Spec:
+    """The job's spec for these hubs in this order."""
+
+    def of(*hubs: HuggingFace | ModelScope, **more: Any) -> dict[str, Any]:
+        sources = [source_of(hub) for hub in hubs]
+        return {"path": str(tmp_path / "models/m"), "sources": sources, **more}
+
+    return of
 
 
 class Gate:

@@ -1,0 +1,44 @@
+"""One small model on hubs that misbehave, and the job that is to bring it: for the tests beside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.target.errors import TargetError
+from provisioner.target.runtime import manifest, weights
+from tests.hub.huggingface import HuggingFace
+from tests.hub.modelscope import ModelScope
+
+# Three blocks of the engine and a bit, so that there is something to lose.
+WEIGHTS = os.urandom(1 << 20) * 13
+NAME = "model.safetensors"
+FILES = {"config.json": b'{"a": 1}', "tokenizer.json": b"{}" * 500, NAME: WEIGHTS, "model.bin": b"pickle"}
+CHOSEN = {name: FILES[name] for name in ("config.json", "tokenizer.json", NAME)}
+# The eleventh of thirteen megabytes.
+LATE = 12 << 20
+# For faults that stay: as short as a busy machine allows.
+IMPATIENT = {"stall_s": 0.3, "patience_s": 0.5}
+Spec = Callable[..., dict[str, Any]]
+
+
+def source_of(hub: HuggingFace | ModelScope) -> dict[str, str]:
+    kind, branch = ("hf", "main") if isinstance(hub, HuggingFace) else ("modelscope", "master")
+    return {"type": kind, "repo": hub.repo, "revision": branch, "endpoint": hub.url}
+
+
+def published(spec: dict[str, Any]) -> dict[str, bytes]:
+    root = Path(spec["path"])
+    files = [item for item in root.rglob("*") if item.is_file() and item.name[0] != "."]
+    return {str(item.relative_to(root)): item.read_bytes() for item in files if item.name != manifest.NAME}
+
+
+def failed(spec: dict[str, Any], context: Any) -> TargetError:
+    with pytest.raises(TargetError) as caught:
+        weights.apply(spec, context)
+    assert not Path(spec["path"]).exists(), "a model that is not whole is never published"
+    return caught.value
