@@ -12,7 +12,7 @@ from tests.hub.modelscope import ModelScope
 from tests.hub.server import Fault, Kind
 
 from .conftest import FakeContext
-from .misbehaving import CHOSEN, FILES, IMPATIENT, LATE, NAME, WEIGHTS, Spec, failed, published
+from .misbehaving import CHOSEN, FILES, IMPATIENT, LATE, NAME, REUSED, WEIGHTS, Spec, failed, published
 
 DEAD = {
     "unreachable": None,
@@ -51,7 +51,7 @@ def test_a_mirror_goes_on_where_the_first_ended(
     wish = spec(first, second, options=IMPATIENT)
     assert weights.apply(wish, context)["pinned"]["commit"] == COMMIT
     assert published(wish) == CHOSEN
-    assert second.hub.sent[second.path(NAME)] < 0.1 * len(WEIGHTS), "at least nine tenths are reused"
+    assert second.hub.sent[second.path(NAME)] < REUSED, "at least nine tenths are reused"
 
 
 def test_modelscope_goes_on_where_hugging_face_ended(
@@ -61,7 +61,7 @@ def test_modelscope_goes_on_where_hugging_face_ended(
     wish = spec(first, scope, options=IMPATIENT)
     assert weights.apply(wish, context)["pinned"]["type"] == "modelscope"
     assert published(wish) == CHOSEN
-    assert scope.hub.total < 0.1 * len(WEIGHTS)
+    assert scope.hub.total < REUSED
     assert weights.inspect(wish) is None
 
 
