@@ -33,6 +33,9 @@ class HuggingFace:
     private: bool = False
     # Another server that large files are redirected to.
     cdn: str = ""
+    # A mirror that lists names alone, and what it still says of a single file.
+    lists_names_only: bool = False
+    etags: bool = True
 
     @property
     def url(self) -> str:
@@ -73,6 +76,8 @@ class HuggingFace:
         return _json({"_id": "1", "id": self.repo, "sha": commit, "siblings": siblings})
 
     def _sibling(self, name: str, content: Content) -> dict[str, object]:
+        if self.lists_names_only:
+            return {"rfilename": name}
         body = content if isinstance(content, bytes) else content.read_bytes()
         blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
         item: dict[str, object] = {"rfilename": name, "size": len(body), "blobId": blob}
@@ -90,10 +95,16 @@ class HuggingFace:
             return _error(404, "RevisionNotFound", "Invalid rev id")
         if name not in self.commits[commit]:
             return _error(404, "EntryNotFound", "Entry not found")
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{name}"'}
+        content = self.commits[commit][name]
+        body = content if isinstance(content, bytes) else content.read_bytes()
+        blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{blob if self.etags else name}"'}
+        if name in self.large and self.etags:
+            digest = hashlib.sha256(body).hexdigest()
+            headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(body))}
         if self.cdn and name in self.large:
             return Answer(b"", 302, {**headers, "Location": f"{self.cdn}/cdn/{name}"})
-        return Answer(self.commits[commit][name], headers=headers)
+        return Answer(content, headers=headers)
 
     def _commit(self, revision: str) -> str | None:
         names = {**self.branches, **self.tags, **{commit: commit for commit in self.commits}}

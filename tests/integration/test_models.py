@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.hub.huggingface import COMMIT, HuggingFace, hugging_face
+from tests.hub.modelscope import COMMIT as MS_COMMIT
+from tests.hub.modelscope import ModelScope, model_scope
+from tests.hub.server import Hub, serve
 from tests.integration.cli import Provision
 from tests.lab import Machine
 
@@ -51,9 +56,7 @@ def test_a_repository_of_an_emulated_hub(
 ) -> None:
     """The token reaches the hub and nothing else: no file of the box, no file of the run, no process list."""
     monkeypatch.setenv("HF_TOKEN", "hf_secret0123456789")
-    content = subprocess.run(
-        ["docker", "exec", converged.container, "cat", GGUF], capture_output=True, check=True
-    ).stdout
+    content = gguf_of(converged)
     files = {"config.json": b"{}", "m.gguf": content, "m.bin": b"pickle"}
     endpoint = f"host_base_hub_endpoint=http://127.0.0.1:{HUB_PORT}"
     model = [*LLAMA, "--model", "hf:org/m"]
@@ -85,8 +88,50 @@ def test_a_repository_of_an_emulated_hub(
     assert [path for path in kept if "hf_secret" in path.read_text(errors="replace")] == []
 
 
+def test_a_mirror_takes_over_from_a_hub_that_is_not_there(
+    converged: Machine, module_provision: Provision
+) -> None:
+    """An emulated ModelScope stands in for a dead hub; a pickle in its place is refused."""
+    content = gguf_of(converged)
+    mirror = (
+        f"model_weights_mirrors=[{{type: modelscope, repo: Org/m, endpoint: 'http://127.0.0.1:{HUB_PORT}'}}]"
+    )
+    dead = ["--set", "host_base_hub_endpoint=http://127.0.0.1:9", "--set", mirror]
+    model = [*LLAMA, "--model", "hf:org/mirrored", *dead]
+    with model_scope({"README.md": b"#", "m.bin": b"pickle"}) as hub, tunnel(converged, hub):
+        said = module_provision.up(converged, *model).expect(1).host(converged.name)
+        assert said["error"] == "Org/m holds no gguf weights"
+        hub.commits[MS_COMMIT] = {"README.md": b"#", "m.gguf": content}
+        host = module_provision.up(converged, *model).expect(0).host(converged.name)
+    assert host["smoke"]["tokens"] == 50
+    kept = json.loads(converged.run("cat", "/var/lib/provisioner/receipts/model_weights.json").stdout)
+    assert kept["result"]["pinned"] == {
+        "type": "modelscope", "repo": "Org/m", "revision": "master", "commit": MS_COMMIT,
+    }  # fmt: skip
+
+
+def test_an_address_with_its_digest(converged: Machine, module_provision: Provision) -> None:
+    content = gguf_of(converged)
+    wrong, right = "0" * 64, hashlib.sha256(content).hexdigest()
+    url = f"http://127.0.0.1:{HUB_PORT}/some/own.gguf"
+    with serve({"/some/own.gguf": content}) as hub, tunnel(converged, hub):
+        model = [*LLAMA, "--set", "model_weights_bandwidth=1GB", "--model"]
+        said = module_provision.up(converged, *model, f"{url}#sha256={wrong}").expect(1).host(converged.name)
+        assert said["error"].startswith("own: own.gguf: the digest is ")
+        assert said["error"].endswith(", twice")
+        assert converged.run("ls", "/var/lib/provisioner/models").stdout.split().count("own") == 0
+        host = module_provision.up(converged, *model, f"{url}#sha256={right}").expect(0).host(converged.name)
+    assert host["smoke"]["tokens"] == 50
+
+
+def gguf_of(machine: Machine) -> bytes:
+    """The model's file on the machine."""
+    argv = ["docker", "exec", machine.container, "cat", GGUF]
+    return subprocess.run(argv, capture_output=True, check=True).stdout
+
+
 @contextmanager
-def tunnel(machine: Machine, hub: HuggingFace) -> Iterator[None]:
+def tunnel(machine: Machine, hub: HuggingFace | ModelScope | Hub) -> Iterator[None]:
     """The hub's port on the machine's own loopback."""
     forward = f"{HUB_PORT}:127.0.0.1:{hub.url.rpartition(':')[2]}"
     argv = ["ssh", "-F", str(machine.ssh_config), "-o", "ExitOnForwardFailure=yes", "-N", "-R", forward]

@@ -25,12 +25,17 @@ def gather(task: Fetch, source: Source) -> Fetched:
     """
     listing = _as_published(task, source.listing())
     refuse_outside(listing.files, "the source")
+    for item in listing.files:
+        if not item.sha256 and not item.blob:
+            raise SourceFailed(
+                f"{item.name}: the source publishes no digest of it",
+                "take another source, or name the file's digest in model_weights_files",
+            )
     options = transfer_options(task)
     try:
         listing = Listing(sized(listing.files, options, task.env), listing.pinned)
     except NotFetched as error:
         raise source.explain(error) from error
-    _forget_others(task.into, listing)
     note_listing(task.into, task.spec, listing)
     for item in listing.files:
         if not os.path.exists(os.path.join(task.into, item.name)):
@@ -105,17 +110,6 @@ def _as_published(task: Fetch, listing: Listing) -> Listing:
             )
         files.append(item._replace(sha256=entry["sha256"], size=item.size or entry.get("size")))
     return Listing(files, listing.pinned)
-
-
-def _forget_others(into: str, listing: Listing) -> None:
-    """A file of another revision must not pass for this one's where no digest is published."""
-    before = read_json(os.path.join(into, LISTING)) or {}
-    if before.get("pinned") == listing.pinned:
-        return
-    for item in listing.files:
-        path = os.path.join(into, item.name)
-        if not item.sha256 and not item.blob and os.path.lexists(path):
-            os.unlink(path)
 
 
 def _take_over(task: Fetch, source: Source, item: Remote, listing: Listing) -> None:

@@ -67,6 +67,7 @@ class Hub(Source):
             commit, files = self._ask_now()
         print(f"{self._repo} at {self._revision} is commit {commit}", flush=True)
         chosen = choose(files, self._task.source, self._repo, self._task.allow_pickle)
+        chosen = [item if item.blob or item.sha256 else self._looked_up(item) for item in chosen]
         return Listing(chosen, {"type": "hf", "repo": self._repo, "commit": commit})
 
     def cached(self, item: Remote, listing: Listing, /) -> Optional[str]:
@@ -123,7 +124,7 @@ class Hub(Source):
             Remote(
                 item.rfilename,
                 (self._url(item.rfilename, info.sha),),
-                item.size or 0,
+                item.size,
                 item.lfs.sha256 if item.lfs else None,
                 item.blob_id,
                 headers,
@@ -131,6 +132,21 @@ class Hub(Source):
             for item in info.siblings or []
         ]
         return info.sha, files
+
+    def _looked_up(self, item: Remote) -> Remote:
+        """The file with what the hub says of it alone: mirrors list names without sizes and digests."""
+        try:
+            seen = self._hub.get_hf_file_metadata(
+                item.urls[0], token=self._token or False, endpoint=self.endpoint
+            )
+        except Exception as error:
+            raise self._refusal(error) from error
+        tag = str(seen.etag or "").lower()
+        return item._replace(
+            size=seen.size,
+            sha256=tag if re.fullmatch("[0-9a-f]{64}", tag) else None,
+            blob=tag if re.fullmatch("[0-9a-f]{40}", tag) else None,
+        )
 
     def _ask_now(self) -> Any:
         try:

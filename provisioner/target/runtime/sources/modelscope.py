@@ -113,7 +113,7 @@ class ModelScope(Source):
         query = urlencode({"Revision": commit or self._revision, "FilePath": name})
         url = f"{self.endpoint}/api/v1/models/{self._repo}/repo?{query}"
         sha256 = str(entry.get("Sha256") or "").lower() or None
-        return Remote(name, (url,), int(entry.get("Size") or 0), sha256, None, tuple(self._headers().items()))
+        return Remote(name, (url,), entry.get("Size"), sha256, None, tuple(self._headers().items()))
 
     def _not_found(self) -> TargetError:
         branches, tags = self._revisions()

@@ -12,7 +12,20 @@ from tests.hub.modelscope import ModelScope
 from tests.hub.server import Fault, Kind
 
 from .conftest import FakeContext
-from .misbehaving import CHOSEN, FILES, IMPATIENT, LATE, NAME, REUSED, WEIGHTS, Spec, failed, published
+from .misbehaving import (
+    CHOSEN,
+    FILES,
+    IMPATIENT,
+    LATE,
+    NAME,
+    ONE,
+    REUSED,
+    WEIGHTS,
+    Spec,
+    dies_for_good,
+    failed,
+    published,
+)
 
 DEAD = {
     "unreachable": None,
@@ -29,7 +42,7 @@ def test_the_next_source_is_tried(
     how: str, first: HuggingFace, second: HuggingFace, spec: Spec, context: FakeContext
 ) -> None:
     fault = DEAD[how]
-    wish = spec(first, second, options=IMPATIENT)
+    wish = spec(first, second, options={"patience_s": 1.0} if how == "503" else ONE)
     if fault is None:
         wish["sources"][0]["endpoint"] = "http://127.0.0.1:9"
     else:
@@ -40,11 +53,14 @@ def test_the_next_source_is_tried(
     assert second.hub.sent[second.path(NAME)] > 0
 
 
-@pytest.mark.parametrize("kind", [Kind.STALL, Kind.DIE])
+@pytest.mark.parametrize("silent", [True, False], ids=["falls silent", "dies"])
 def test_a_mirror_goes_on_where_the_first_ended(
-    kind: Kind, first: HuggingFace, second: HuggingFace, spec: Spec, context: FakeContext
+    silent: bool, first: HuggingFace, second: HuggingFace, spec: Spec, context: FakeContext
 ) -> None:
-    first.hub.faults.append(Fault(kind, f"*/{NAME}", times=None, at=LATE))
+    if silent:
+        first.hub.faults.append(Fault(Kind.STALL, f"*/{NAME}", times=None, at=LATE))
+    else:
+        dies_for_good(first)
     # A mirror whose branch is ahead of the first one's: the commit that was begun is finished.
     second.commits["c" * 40] = {**FILES, "config.json": b"moved"}
     second.branches["main"] = "c" * 40
@@ -57,8 +73,8 @@ def test_a_mirror_goes_on_where_the_first_ended(
 def test_modelscope_goes_on_where_hugging_face_ended(
     first: HuggingFace, scope: ModelScope, spec: Spec, context: FakeContext
 ) -> None:
-    first.hub.faults.append(Fault(Kind.DIE, f"*/{NAME}", times=None, at=LATE))
-    wish = spec(first, scope, options=IMPATIENT)
+    dies_for_good(first)
+    wish = spec(first, scope, options=ONE)
     assert weights.apply(wish, context)["pinned"]["type"] == "modelscope"
     assert published(wish) == CHOSEN
     assert scope.hub.total < REUSED

@@ -151,6 +151,22 @@ def test_room_for_conversion_counts(task: Task, server: HuggingFace, monkeypatch
     assert not [path for path in server.hub.asked if "/resolve/" in path]
 
 
+def test_a_mirror_that_lists_names_alone_is_asked_for_each_file(task: Task, server: HuggingFace) -> None:
+    """Without sizes and digests in the listing, an empty file would pass for the model."""
+    server.lists_names_only = True
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in CHOSEN.items()}
+    assert hub.fetch(task()).files == digests
+
+
+def test_a_mirror_that_publishes_no_digests_is_refused(task: Task, server: HuggingFace) -> None:
+    server.lists_names_only, server.etags = True, False
+    assert refused(task()) == (
+        "model.safetensors: the source publishes no digest of it",
+        "take another source, or name the file's digest in model_weights_files",
+    )
+    assert server.hub.sent[server.path("model.safetensors")] == 0
+
+
 # --- what the hub refuses -------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -124,6 +125,14 @@ def test_no_such_file(task: Task) -> None:
 def test_a_listing_that_is_cut(task: Task, server: ModelScope) -> None:
     server.commits[COMMIT] = {f"{n}.json": b"{}" for n in range(3000)}
     assert refused(task())[0] == f"{server.url} lists 3001 files of Org/m, and hides the others"
+
+
+def test_a_listing_without_digests(task: Task, server: ModelScope) -> None:
+    entry = {"Path": "m.safetensors", "Type": "blob", "Size": 3, "Sha256": ""}
+    body = json.dumps({"Code": 200, "Data": {"Files": [entry]}}).encode()
+    server.hub.routes.clear()
+    server.hub.files["/api/v1/models/Org/m/repo/files"] = body
+    assert refused(task())[0] == "m.safetensors: the source publishes no digest of it"
 
 
 def test_an_answer_that_is_no_listing(task: Task, server: ModelScope) -> None:
