@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from provisioner.cli import options, output
+from provisioner.engine.share import outlook
 from provisioner.engine.survey import Surveyed, survey
 from provisioner.errors import Interrupted, ProvisionError
 from provisioner.report.result import HostResult, RunResult, Status
@@ -24,8 +25,9 @@ from provisioner.secrecy import masked_arguments
 @click.option(
     "--check", is_flag=True, help="Show what would change; change nothing; exit 5 if anything would."
 )
+@click.option("--no-share", is_flag=True, help="Let each host fetch its weights by itself.")
 @options.as_json
-def command(check: bool, as_json: bool, **rest: Any) -> int:
+def command(check: bool, no_share: bool, as_json: bool, **rest: Any) -> int:
     """Find out what machines are, show what will change, change it, and let the model answer.
 
     Run again it confirms in about a second that there is nothing to do. Interrupting it loses nothing.
@@ -37,12 +39,15 @@ def command(check: bool, as_json: bool, **rest: Any) -> int:
     hosts = survey(options.transports(where), settings)
     _show(hosts, terminal, check=check)
     drifted = [host for host in hosts if host.result.status is Status.DRIFTED]
+    if check and not no_share:
+        for text in outlook(hosts):
+            terminal.line(text)
     if check or not drifted:
         result = RunResult(
             "up", [_unacted(host.result) for host in hosts], seconds=time.monotonic() - started
         )
     else:
-        result = _act(hosts, settings, where, terminal, started)
+        result = _act(hosts, settings, where, terminal, started, share=not no_share)
     for ended in result.hosts:
         # What ended the whole run is said once, below.
         if result.error is None or ended.error != result.error.message:
@@ -66,7 +71,13 @@ def _cut(host: HostResult, error: ProvisionError | None) -> HostResult:
 
 
 def _act(
-    hosts: list[Surveyed], settings: Any, where: options.Where, terminal: Terminal, started: float
+    hosts: list[Surveyed],
+    settings: Any,
+    where: options.Where,
+    terminal: Terminal,
+    started: float,
+    *,
+    share: bool,
 ) -> RunResult:
     from provisioner.engine.converge import converge, give_python, is_bare, plan_record
     from provisioner.engine.journal import Journal, new_run_id
@@ -86,7 +97,7 @@ def _act(
             hosts = give_python(hosts, settings, sink, run=run, access=where.access)
             terminal.settle()
             _show([host for host in hosts if host.result.status is Status.DRIFTED], terminal)
-        for ended in converge(hosts, settings, sink, run=run, access=where.access):
+        for ended in converge(hosts, settings, sink, run=run, access=where.access, share=share):
             done[ended.name] = ended
     except ProvisionError as caught:
         error = caught

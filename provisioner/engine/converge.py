@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from provisioner.compat import Settings
 from provisioner.engine.attendance import attend_all
 from provisioner.engine.run import HostJob, HostOutcome, Sink, run_roles
+from provisioner.engine.share import PEER_VARIABLE, Sharing
 from provisioner.engine.survey import Surveyed, survey
 from provisioner.hosts.ssh import ssh_common_args
 from provisioner.hosts.target import Target
@@ -27,8 +28,12 @@ def converge(
     *,
     run: str,
     access: Access,
+    share: bool = True,
 ) -> list[HostResult]:
-    """Bring every drifted host to its plan; the others are left alone and not in the answer."""
+    """Bring every drifted host to its plan; the others are left alone and not in the answer.
+
+    `share`: hosts that want the same weights may take them from each other.
+    """
     started = time.monotonic()
     todo = {host.result.name: host for host in hosts if host.result.status is Status.DRIFTED}
     ended: dict[str, HostResult] = {}
@@ -40,8 +45,13 @@ def converge(
             locks.callback(attendance.close)
         outcomes: dict[str, HostOutcome] = {}
         if todo:
-            jobs = [host_job(host, access) for host in todo.values()]
-            outcomes = run_roles(jobs, sink, run=run, become_password=access.become_password)
+            with Sharing(run, sink) as sharing:
+                if share:
+                    sharing.start([host for host in hosts if host.result.name not in refused])
+                jobs = [host_job(host, access, peer=sharing.peers.get(name)) for name, host in todo.items()]
+                outcomes = run_roles(
+                    jobs, sharing.passing_on, run=run, become_password=access.become_password
+                )
         seconds = time.monotonic() - started
         again = survey([host.transport for host in todo.values()], settings)
     for host in again:
@@ -79,8 +89,15 @@ def give_python(
     return [again.get(host.result.name, host) for host in hosts]
 
 
-def host_job(host: Surveyed, access: Access, roles: Sequence[str] | None = None) -> HostJob:
-    """What Ansible is told about a host: how to reach it, and every role variable of its plan."""
+def host_job(
+    host: Surveyed,
+    access: Access,
+    roles: Sequence[str] | None = None,
+    peer: Mapping[str, Any] | None = None,
+) -> HostJob:
+    """What Ansible is told about a host: how to reach it, every role variable of its plan, and the `peer`
+    from which it may take its weights.
+    """
     plan = host.plan
     variables: dict[str, Any] = dict(host.transport.target.variables)
     for values in plan.roles.values():
@@ -101,6 +118,7 @@ def host_job(host: Surveyed, access: Access, roles: Sequence[str] | None = None)
             "provision_become": plan.scope == "system" and standing is not None and standing.sudo != "root",
             "provision_state_dir": plan.places.state,
             "provision_request": plan.request,
+            **({PEER_VARIABLE: peer} if peer else {}),
         },
     )
 

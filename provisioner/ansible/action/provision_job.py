@@ -7,7 +7,8 @@ from typing import Any
 from provisioner import profiles
 from provisioner.ansible.target import MissingPython, TargetAction, plain
 from provisioner.errors import ProvisionError
-from provisioner.profiles import origins
+from provisioner.profiles.weights import job_spec
+from provisioner.secrecy import SECRET
 
 JOBS = ("env", "weights", "smoke")
 
@@ -36,7 +37,7 @@ class ActionModule(TargetAction):
                 request,
                 task_vars,
                 python=args.get("python") or None,
-                secrets=tuple(map(str, secrets.values())),
+                secrets=texts(secrets),
             )
         except MissingPython as error:
             if self.checking:
@@ -47,23 +48,17 @@ class ActionModule(TargetAction):
         return {key: value.get(key) for key in ("changed", "finished", "result")}
 
 
+def texts(secrets: dict[str, Any]) -> tuple[str, ...]:
+    """What must not be shown of a job's secrets: of those with parts, the parts that are called so."""
+    found = []
+    for value in secrets.values():
+        parts = value if isinstance(value, dict) else {"secret": value}
+        found += [str(part) for name, part in parts.items() if SECRET.search(name) and part]
+    return tuple(found)
+
+
 def complete(job: str, spec: dict[str, Any]) -> dict[str, Any]:
     """The spec with names that only the controller knows replaced by what they stand for."""
     if job == "env" and "\n" not in spec.get("lock", ""):
         return {**spec, "lock": profiles.lock_text(spec["lock"])}
-    return _weights(spec) if job == "weights" else spec
-
-
-def _weights(spec: dict[str, Any]) -> dict[str, Any]:
-    """The role's `source` and `mirrors` as one line of sources; bytes a second where a text said so."""
-    told = dict(spec)
-    source, mirrors = told.pop("source"), told.pop("mirrors", None) or []
-    options = dict(told.get("options") or {})
-    if source.get("type") == "profile":
-        model = profiles.load(source["name"]).model
-        files = [{"name": item.name, "sha256": item.sha256, "size": item.size} for item in model.files]
-        told["files"] = told.get("files") or files
-        source, mirrors = model.source, mirrors or list(model.mirrors)
-        options["reserve_bytes"] = options.get("reserve_bytes") or model.prepared_bytes
-    options["bandwidth"] = origins.bandwidth(options.get("bandwidth") or "")
-    return {**told, "sources": origins.in_line(source, mirrors), "options": options}
+    return job_spec(spec) if job == "weights" else spec

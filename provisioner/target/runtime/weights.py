@@ -2,9 +2,9 @@
 
 Spec: `path` (models/<name>), `sources` [{type, …}, …] (the first is preferred, the others are mirrors),
 `files` [{name, sha256, size}] or [], `network`, `options` {connections, bandwidth (bytes/s, 0: no limit),
-allow_pickle, reserve_bytes}, `secrets` {hub_token, modelscope_token}, and optionally `cache` (folder; default
-`.cache` beside the model). Files are gathered in `.partial-<name>` beside it, which survives an interruption,
-and appear by one rename.
+allow_pickle, reserve_bytes}, `secrets` {hub_token, modelscope_token, peer}, and optionally `cache` (folder;
+default `.cache` beside the model). `peer` {urls, token, name} is another box, asked before all sources. Files
+are gathered in `.partial-<name>` beside it, which survives an interruption, and appear by one rename.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from .sources import Fetch, Fetched, Listing, SourceFailed
 from .transfer import BadFile, Remote
 
 CHANGES = True
+# Another box of the same run; nobody can ask for it by name.
+PEER = {"type": "peer"}
 SOURCES = ("pypi", "path", "hf", "modelscope", "https")
 
 
@@ -74,8 +76,10 @@ def apply(spec: Dict[str, Any], context: Any) -> Dict[str, Any]:
 
 def _module(source: Dict[str, Any]) -> Any:
     # Named one by one, so that hosts/bundle.py sends them along.
-    from .sources import folder, https, hub, modelscope, pypi
+    from .sources import folder, https, hub, modelscope, peer, pypi
 
+    if source is PEER:
+        return peer
     modules = {"pypi": pypi, "path": folder, "hf": hub, "modelscope": modelscope, "https": https}
     kind = str(source.get("type"))
     if kind not in modules:
@@ -86,7 +90,7 @@ def _module(source: Dict[str, Any]) -> Any:
 def _from_the_first_that_can(task: Fetch, before: Dict[str, Any]) -> Tuple[Fetched, List[Dict[str, Any]]]:
     """What the first source brought that had everything; the error tells what each of them said."""
     said: List[SourceFailed] = []
-    for source in task.spec["sources"]:
+    for source in [*([PEER] if task.secret("peer") else []), *task.spec["sources"]]:
         os.makedirs(task.into, exist_ok=True)
         # Read anew for each source: a mirror goes on with the commit that the one before it began.
         pinned = noted_pin(task.into, task.spec, source) or manifest.pin_of(before, source)

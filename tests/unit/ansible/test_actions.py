@@ -221,3 +221,17 @@ def test_a_script_that_cannot_go_on_says_why(rc: int, stdout: str, stderr: str, 
     with pytest.raises(ProvisionError) as caught:
         shell.heard(rc, stdout, stderr)
     assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("secrets", "hidden"),
+    [
+        ({"hub_token": "s3cret"}, ("s3cret",)),
+        ({"peer": {"urls": ["http://192.0.2.1:1"], "token": "s3cret", "name": "a"}}, ("s3cret",)),
+        ({"hub_token": "one", "peer": {"token": "two"}}, ("one", "two")),
+        ({"peer": {"token": ""}}, ()),
+        ({}, ()),
+    ],
+)
+def test_what_is_hidden_of_secrets(secrets: dict[str, Any], hidden: tuple[str, ...]) -> None:
+    assert job.texts(secrets) == hidden

@@ -54,9 +54,15 @@ class FakeTransport:
         self.target = Target(name, address=name)
         self.standing: Standing | None = Standing(root=True, sudo="root", python=True)
         self.channel = FakeChannel(lock)
-        self.answer: Answer = facts(hostname=name).to_json()
+        self.answer: Answer = facts(hostname=name, addresses=["192.0.2.1"]).to_json()
+        self.entries: list[str] = []
 
     def call(self, entry: str, request: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self.entries.append(entry)
+        if entry == "runtime.share":
+            return {"port": 4711, "ended": True}
+        if entry == "runtime.share.reach":
+            return {"reached": request["urls"]}
         assert entry == "probe"
         if isinstance(self.answer, ProvisionError):
             raise self.answer
@@ -156,6 +162,30 @@ def test_a_locked_box_names_its_holder_and_the_others_go_on(ansible: list[HostJo
         "taken: another run is at work there: ann@desk",
     )
     assert [job.name for job in ansible] == ["free"]
+
+
+def test_one_box_fetches_and_the_other_is_told_where_from(ansible: list[HostJob]) -> None:
+    results, events = run(boxes(a=HELD, b=HELD))
+    assert {result.status for result in results.values()} == {Status.DONE}
+    assert "provision_weights_peer" not in ansible[0].variables
+    peer = dict(ansible[1].variables["provision_weights_peer"])
+    assert len(peer.pop("token")) == 64
+    assert peer == {"urls": ["http://192.0.2.1:4711"], "name": "a"}
+    said = [(event.host, event.message) for event in events if event.kind is Kind.SAID]
+    assert said == [("a", "fetches gemma-3-270m-q4_k_m; b takes it from there")]
+    assert BOXES["a"].entries == ["runtime.share", "runtime.share", "probe"], "it ends with the run"
+
+
+def test_a_box_that_another_run_works_on_is_left_out_of_sharing(ansible: list[HostJob]) -> None:
+    run(boxes(taken=BUSY, free=HELD))
+    assert BOXES["taken"].entries == []
+    assert "provision_weights_peer" not in ansible[0].variables
+
+
+def test_nobody_shares_when_told_not_to(ansible: list[HostJob]) -> None:
+    converge(boxes(a=HELD, b=HELD), Settings(), lambda _: None, run="r1", access=Access(), share=False)
+    assert BOXES["a"].entries == BOXES["b"].entries == ["probe"]
+    assert not any("provision_weights_peer" in job.variables for job in ansible)
 
 
 def test_a_role_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

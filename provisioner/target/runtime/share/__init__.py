@@ -19,8 +19,8 @@ SHARES = "shares"
 def main(request: Dict[str, Any]) -> Dict[str, Any]:
     """`{"port"}` of a server that has been started, or `{"ended": bool}`.
 
-    `do`: start or end; `state`: the state folder; `run`: names the share; `path`, `wanted`: the folder of the
-    model and the digest of what it is to hold; `job`: the job that fetches it, by name; `secrets` {key}.
+    `do`: start or end; `state`: the state folder; `run`: names the share; `path`: the model's folder;
+    `spec` {sources, files}: what is to be in it; `job`: the job that fetches it, by name; `secrets` {key}.
     """
     folder = _folder(request)
     try:
@@ -42,6 +42,7 @@ def _end(folder: str) -> bool:
 
 
 def _start(folder: str, request: Dict[str, Any]) -> int:
+    from .. import manifest
     from . import daemon
     from .server import Server, listen
     from .shelf import Shelf
@@ -53,7 +54,7 @@ def _start(folder: str, request: Dict[str, Any]) -> int:
 
     def work() -> None:
         server = Server(
-            listener, Shelf(request["path"], request["wanted"], job), key,
+            listener, Shelf(request["path"], manifest.wanted(request["spec"]), job), key,
             at_work=lambda: daemon.is_held(os.path.join(job, "lock")),
             news=lambda: read_json(os.path.join(job, "progress.json")),
         )  # fmt: skip

@@ -26,7 +26,8 @@ GRACE_S = 5.0
 def start(folder: str, work: Callable[[], None], keep: Sequence[int]) -> None:
     """Runs `work` in a process of its own session, with no descriptors of ours but those to `keep`."""
     os.makedirs(folder, exist_ok=True)
-    lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Its owner's alone: anybody's shared lock would keep it held.
+    lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         sys.stdout.flush()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
-import secrets
 import threading
 import time
 from typing import Any, Dict, List
-from urllib.parse import urlsplit
 
 from . import words
+from .ask import ask
 
 SECONDS = 2.0
 
@@ -23,7 +21,7 @@ def main(request: Dict[str, Any]) -> Dict[str, Any]:
 def reach(urls: List[str], key: str, seconds: float = SECONDS) -> List[str]:
     """The base URLs at which a share of that key answers within `seconds`, the quickest first."""
     reached: List[str] = []
-    threads = [threading.Thread(target=_ask, args=(url, key, seconds, reached), daemon=True) for url in urls]
+    threads = [threading.Thread(target=_try, args=(url, key, seconds, reached), daemon=True) for url in urls]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + seconds
@@ -33,19 +31,11 @@ def reach(urls: List[str], key: str, seconds: float = SECONDS) -> List[str]:
     return list(reached)
 
 
-def _ask(url: str, key: str, seconds: float, reached: List[str]) -> None:
+def _try(url: str, key: str, seconds: float, reached: List[str]) -> None:
     """An address may be that of another machine on this box's side: the proof tells."""
-    nonce = secrets.token_hex(16)
-    where = urlsplit(url)
-    # Directly: a proxy leads outside.
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=seconds)
     try:
-        connection.request("GET", f"{words.HELLO}?nonce={nonce}")
-        answer = connection.getresponse()
-        right = words.proof(key, nonce, answer.read(1024))
-        if answer.status == 200 and words.same(answer.headers.get(words.PROOF), right):
-            reached.append(url)
-    except (OSError, http.client.HTTPException):
-        pass  # nobody there, or somebody else: the same to us
-    finally:
-        connection.close()
+        answer = ask(url, words.HELLO, key, seconds, {})
+    except (OSError, ValueError):
+        return  # nobody there, or no address at all: the same to us
+    if answer.status == 200 and answer.proved:
+        reached.append(url)

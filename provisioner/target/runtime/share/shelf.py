@@ -6,7 +6,6 @@ nothing of its readers.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat as modes
 import threading
@@ -14,6 +13,7 @@ import time
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ..files import read_json
+from ..transfer.remote import BEGUN, Remote, key_of
 
 # One look at the disk serves all requests for so long.
 LOOK_S = 0.2
@@ -26,6 +26,11 @@ class Entry(NamedTuple):
     size: Optional[int]
     sha256: Optional[str]
     blob: Optional[str]
+
+    @property
+    def key(self) -> str:
+        """The name by which the file is known while it comes down."""
+        return key_of(Remote(self.name, (), self.size, self.sha256, self.blob))
 
 
 class Gone(Exception):  # noqa: N818  (no error: the file that was being read has been replaced)
@@ -40,12 +45,16 @@ class _Journal(NamedTuple):
     block: int
     done: bytes
 
-    def reach(self, position: int) -> int:
-        """Up to where the bytes from `position` on are there without a gap."""
+    def reach(self, position: int, end: int) -> int:
+        """Up to where, `end` at most, the bytes from `position` on are there without a gap."""
         index = position // self.block
-        while index // 8 < len(self.done) and self.done[index // 8] >> (index % 8) & 1:
+        while (
+            index * self.block < end
+            and index // 8 < len(self.done)
+            and self.done[index // 8] >> (index % 8) & 1
+        ):
             index += 1
-        return max(position, min(index * self.block, self.size))
+        return max(position, min(index * self.block, self.size, end))
 
 
 class Shelf:
@@ -95,10 +104,10 @@ class Shelf:
     def places(self, entry: Entry) -> Iterator[Tuple[str, Optional[_Journal]]]:
         """Where a file may be, in the order in which it moves on, so that none escapes between two looks."""
         self._look()
-        key = key_of(entry)
+        key = entry.key
         journal = self._journals.get(key)
         if journal is not None:
-            yield os.path.join(self._partial, ".begun", key), journal
+            yield os.path.join(self._partial, BEGUN, key), journal
         if self._begun is not None and _stays_in(self._partial, entry.name):
             yield os.path.join(self._partial, entry.name), None
         # Looked at anew: it may have been published since.
@@ -135,7 +144,7 @@ class Shelf:
         return known is not None and known.get("wanted") == self._wanted and "files" in known
 
     def _read_journals(self) -> Iterator[Tuple[str, _Journal]]:
-        folder = os.path.join(self._partial, ".begun")
+        folder = os.path.join(self._partial, BEGUN)
         try:
             names = [name for name in os.listdir(folder) if name.endswith(".json")]
         except (FileNotFoundError, NotADirectoryError):
@@ -191,7 +200,7 @@ class Reading:
                 self._open(path)
             if inode != self._inode:
                 raise Gone
-            return end if journal is None else min(end, journal.reach(position))
+            return end if journal is None else journal.reach(position, end)
         if self._fd is not None:
             # It was there and is nowhere: its digest was wrong.
             raise Gone
@@ -203,12 +212,6 @@ class Reading:
         self._inode = found.st_ino
         if self._entry.size not in (None, found.st_size):
             raise Gone
-
-
-def key_of(entry: Entry) -> str:
-    """The name by which the file is known while it comes down."""
-    unknown = f"{entry.name}\0{entry.size}\0{entry.blob or ''}"
-    return entry.sha256 or hashlib.sha1(unknown.encode(), usedforsecurity=False).hexdigest()
 
 
 def is_safe(name: Any) -> bool:

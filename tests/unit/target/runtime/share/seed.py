@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.target.runtime.share.server import Server, listen
-from provisioner.target.runtime.share.shelf import Entry, Shelf, boot_id, key_of
+from provisioner.target.runtime.share.shelf import Entry, Shelf, boot_id
 
-BLOCK = 4
 KEY = "k" * 64
 WANTED = "w" * 64
 
@@ -42,6 +41,7 @@ class Seed:
     state: Path
     files: dict[str, bytes]
     boot: str = field(default_factory=boot_id)
+    block: int = 4
 
     def __post_init__(self) -> None:
         (self.partial / ".begun").mkdir(parents=True)
@@ -74,12 +74,13 @@ class Seed:
         content, entry = self.files[name], self.entry(name)
         data = bytearray(len(content))
         for index in blocks:
-            data[index * BLOCK : (index + 1) * BLOCK] = content[index * BLOCK : (index + 1) * BLOCK]
-        path = self.partial / ".begun" / key_of(entry)
+            stretch = slice(index * self.block, (index + 1) * self.block)
+            data[stretch] = content[stretch]
+        path = self.partial / ".begun" / entry.key
         with path.open("r+b" if path.exists() else "wb") as out:
             out.write(data)
         journal = {
-            "schema": 1, "name": name, "size": len(content), "block": BLOCK, "boot": self.boot,
+            "schema": 1, "name": name, "size": len(content), "block": self.block, "boot": self.boot,
             "done": bitmap(blocks), "durable": bitmap(durable),
         }  # fmt: skip
         temporary = path.with_suffix(".tmp")
@@ -88,7 +89,7 @@ class Seed:
 
     def finish(self, name: str) -> None:
         """The file is whole and verified."""
-        begun = self.partial / ".begun" / key_of(self.entry(name))
+        begun = self.partial / ".begun" / self.entry(name).key
         target = self.partial / name
         target.parent.mkdir(parents=True, exist_ok=True)
         begun.rename(target)
@@ -96,18 +97,18 @@ class Seed:
 
     def discard(self, name: str) -> None:
         """The file's digest was wrong."""
-        begun = self.partial / ".begun" / key_of(self.entry(name))
+        begun = self.partial / ".begun" / self.entry(name).key
         begun.unlink()
         Path(f"{begun}.json").unlink()
 
-    def publish(self) -> None:
+    def publish(self, wanted: str = WANTED) -> None:
         """All files are whole, and appear by one rename."""
         shutil.rmtree(self.partial / ".begun")
         for name, content in self.files.items():
             (self.partial / name).parent.mkdir(parents=True, exist_ok=True)
             (self.partial / name).write_bytes(content)
         files = [{"name": n, "size": len(c), "sha256": self.entry(n).sha256} for n, c in self.files.items()]
-        manifest = {"schema": 1, "wanted": WANTED, "files": files}
+        manifest = {"schema": 1, "wanted": wanted, "files": files}
         (self.partial / "manifest.json").write_text(json.dumps(manifest))
         self.partial.rename(self.path)
 

@@ -12,18 +12,21 @@ import pytest
 
 from provisioner.errors import ProvisionError
 from provisioner.hosts import bundle
+from provisioner.target.runtime import manifest
 from provisioner.target.runtime.share import words
 
-from .seed import KEY, WANTED, Seed
+from ..test_detached import interpreters  # noqa: TID252
+from .seed import KEY, Seed
 from .test_server import Answer
 
 CONTENT = b"0123456789"
+SPEC = {"sources": [{"type": "hf", "repo": "org/m"}], "files": []}
 
 
-def ask(entry: str, request: dict[str, Any]) -> dict[str, Any]:
+def ask(entry: str, request: dict[str, Any], python: str = sys.executable) -> dict[str, Any]:
     """As over a connection: the answer ends when nobody holds its pipe any more."""
     done = subprocess.run(
-        [sys.executable, "-I", "-c", bundle.loader()], input=bundle.payload(entry, request),
+        [python, "-I", "-c", bundle.loader()], input=bundle.payload(entry, request),
         capture_output=True, check=False, timeout=60,
     )  # fmt: skip
     return bundle.parse_answer(done.stdout)
@@ -32,18 +35,19 @@ def ask(entry: str, request: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def request_(tmp_path: Path) -> dict[str, Any]:
     seed = Seed(tmp_path, {"m.gguf": CONTENT})
-    seed.publish()
+    seed.publish(manifest.wanted(SPEC))
     return {
-        "do": "start", "state": str(tmp_path), "run": "r1", "path": str(seed.path), "wanted": WANTED,
+        "do": "start", "state": str(tmp_path), "run": "r1", "path": str(seed.path), "spec": SPEC,
         "job": "weights-m", "secrets": {"key": KEY},
     }  # fmt: skip
 
 
-def test_it_is_started_found_asked_and_ended(request_: dict[str, Any], tmp_path: Path) -> None:
-    port = ask("runtime.share", request_)["port"]
+@pytest.mark.parametrize("python", interpreters(), ids=lambda path: Path(path).name)
+def test_it_is_started_found_asked_and_ended(request_: dict[str, Any], tmp_path: Path, python: str) -> None:
+    port = ask("runtime.share", request_, python)["port"]
     urls = [f"http://127.0.0.1:{port}", "http://127.0.0.1:9", f"http://[::1]:{port}"]
     try:
-        reached = ask("runtime.share.reach", {"urls": urls, "secrets": {"key": KEY}})["reached"]
+        reached = ask("runtime.share.reach", {"urls": urls, "secrets": {"key": KEY}}, python)["reached"]
         assert urls[0] in reached
         assert urls[1] not in reached
         assert ask("runtime.share.reach", {"urls": urls, "secrets": {"key": "x"}}) == {"reached": []}
@@ -54,7 +58,7 @@ def test_it_is_started_found_asked_and_ended(request_: dict[str, Any], tmp_path:
         kept = [path.read_text() for path in (tmp_path / "shares").rglob("*") if path.is_file()]
         assert not [text for text in kept if KEY in text or words.reader(KEY) in text]
     finally:
-        assert ask("runtime.share", {**request_, "do": "end"}) == {"ended": True}
+        assert ask("runtime.share", {**request_, "do": "end"}, python) == {"ended": True}
     assert list((tmp_path / "shares").iterdir()) == []
     assert ask("runtime.share", {**request_, "do": "end"}) == {"ended": False}
     assert ask("runtime.share.reach", {"urls": urls, "secrets": {"key": KEY}}) == {"reached": []}
