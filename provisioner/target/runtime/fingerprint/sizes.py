@@ -11,6 +11,8 @@ from .layers import place_of
 PLAIN = (
     "gemma", "gemma2", "gemma3_text", "glm", "glm4", "llama", "mistral", "qwen2", "qwen3",
 )  # fmt: skip
+# The same as llama.cpp calls them.
+PLAIN_GGUF = ("gemma", "gemma2", "gemma3", "llama", "qwen2", "qwen3")
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "tok_embeddings.weight")
 _WIDTHS = ("hidden_size", "n_embd", "d_model", "dim", "embedding_size", "word_embed_proj_dim")
 _DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -66,9 +68,10 @@ def of_gguf(name: str, tensors: Dict[str, Any], metadata: Dict[str, Any]) -> Lis
     if heads and size is None and width is not None:
         size = width // heads
     wanted = []
-    if arch in ("gemma", "gemma2", "gemma3", "llama", "qwen2", "qwen3") and heads and size:
+    if arch in PLAIN_GGUF and heads and size:
         wanted.append(("attn_q.weight", heads * size, f"{arch}.attention.head_count is {heads} of {size}"))
-    if wide:
+    # Others (phi3, chatglm) keep two matrices in ffn_up.
+    if arch in PLAIN_GGUF and wide:
         wanted.append(("ffn_up.weight", wide, f"{arch}.feed_forward_length is {wide}"))
     return sentences + _compare(label, wanted, _first_layer(tensors, "blk"))
 

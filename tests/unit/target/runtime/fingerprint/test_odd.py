@@ -182,6 +182,10 @@ GGUF: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["its tokenizer has 2 tokens, token_embd.weight has 12 rows"],
     ),
     "of a kind that is not known": ({"general.architecture": "new"}, []),
+    "of a kind with two matrices in one": (
+        {"general.architecture": "phi3", "phi3.block_count": 4, "phi3.feed_forward_length": 8},
+        [],
+    ),
 }
 
 
