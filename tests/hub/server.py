@@ -1,6 +1,6 @@
 """A small HTTP server of the tests' own: files with ranges, API routes, faults on demand, and exact counts.
 
-Fast enough for the benchmark (files go out by sendfile), so it is also what contestants are held against:
+Fast enough for benchmarks/weights.py too (files go out by sendfile):
 
     with serve({"/m/model.gguf": b"..."}) as hub:
         hub.faults.append(Fault(Kind.DIE, at=1000))
@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import socket
 import ssl
 import struct
@@ -319,12 +320,20 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind is Kind.TRUNCATE:
             raise _Gone
         if fault.kind is Kind.STALL:
-            if self.server.hub.closing.wait(fault.seconds or None):
-                raise _Gone
+            until = time.monotonic() + (fault.seconds or float("inf"))
+            while time.monotonic() < until:
+                if self.server.hub.closing.wait(0.01) or self._left():
+                    raise _Gone
             return 0
         source.seek(fault.at)
         self._write(bytes([source.read(1)[0] ^ 0x01]))
         return 1
+
+    def _left(self) -> bool:
+        """Whether the client has hung up."""
+        if not select.select([self.connection], [], [], 0)[0]:
+            return False
+        return self.server.tls is None and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _send(self, source: BinaryIO, start: int, end: int, rate: float) -> None:
         if rate:
@@ -380,18 +389,3 @@ def _range(wanted: str, size: int) -> tuple[int, int] | None:
     if not first:
         return max(0, size - int(last)), size
     return int(first), min(size, int(last) + 1) if last else size
-
-
-def main() -> None:
-    """`python -m tests.hub.server FOLDER`: serves a folder and prints its address, until its input ends."""
-    folder = Path(sys.argv[1])
-    found = {f"/{path.relative_to(folder)}": path for path in folder.rglob("*") if path.is_file()}
-    with serve(dict(found)) as hub:
-        print(hub.url, flush=True)
-        started = time.monotonic()
-        sys.stdin.read()
-        print(f"{hub.total} bytes in {time.monotonic() - started:.1f} s", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()

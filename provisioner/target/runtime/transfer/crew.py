@@ -102,6 +102,7 @@ class Bringer:
                 if filled:
                     _write(fd, self._buffer[:filled], piece.pos)
                     wanted = self._work.advanced(piece, filled)
+                    piece.part.save(self._work.lock, self._work.tuning.save_bytes)
         if wanted > 0 and piece.pos < end:
             self.asker.drop(body.link)
             raise Trouble(f"it ended {end - piece.pos} bytes too early", body.answer.status)

@@ -179,7 +179,7 @@ def _watch(work: Work, on_bytes: Callable[[int], None]) -> None:
                 work.lock.wait(_TICK_S)
             now = tuning.clock()
             due = now - saved >= tuning.save_s
-            dirty = [p for p in work.parts if p.unsaved and (due or p.unsaved >= tuning.save_blocks)]
+            dirty = [part for part in work.parts if part.unsaved] if due else []
         for part in dirty:
             part.save(work.lock)
         saved = now if due else saved

@@ -71,9 +71,9 @@ class Entry(NamedTuple):
 
 
 def block_for(size: int) -> int:
-    """Bytes of a block: 4 MiB, less for small files, so that a cut costs each about as little of itself."""
+    """Bytes of a block: 4 MiB, less for files under 4 GiB, so that a cut costs a file little of itself."""
     block = LARGE_BLOCK
-    while block > SMALL_BLOCK and size < 128 * block:
+    while block > SMALL_BLOCK and size < 1024 * block:
         block >>= 1
     return block
 

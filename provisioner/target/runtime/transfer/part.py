@@ -101,11 +101,14 @@ class Part:
             for path in (self.path, self.path + ".json"):
                 _remove(path)
 
-    def save(self, lock: Any) -> None:
-        """Writes the journal; takes the work's lock itself."""
+    def save(self, lock: Any, least: int = 0) -> None:
+        """Writes the journal, if there is news, of at least so many bytes; takes the work's lock itself."""
+        if self.unsaved * self.block < least:
+            return
         with self._saving:
             with lock:
-                if not self.unsaved or self.finished or not self.journaled():
+                news = self.unsaved * self.block
+                if not news or news < least or self.finished or not self.journaled():
                     return
                 entry = Entry(self.size, self.block, self.done.copy(), self.durable.copy())
                 self.unsaved = 0

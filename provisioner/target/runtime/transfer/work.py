@@ -13,6 +13,7 @@ from .part import Part
 
 # An idle connection looks so often whether another has become slow.
 _LOOK_S = 0.5
+_TELL = 4 << 20
 
 
 class Tuning(NamedTuple):
@@ -23,7 +24,7 @@ class Tuning(NamedTuple):
     steal: int = 8 << 20  # an idle connection takes half of a piece that has so much left, and
     steal_s: float = 2.0  # will take so long: what a server has sent of the half is lost
     save_s: float = 0.5
-    save_blocks: int = 4
+    save_bytes: int = 8 << 20  # of one file, that its journal does not know yet
     sync_s: float = 2.0
     first_tries: int = 5  # of a server that has never answered
     clock: Callable[[], float] = time.monotonic
@@ -136,7 +137,9 @@ class Work:
             fresh, before = max(0, min(count, piece.end - piece.pos)), piece.part.bytes_here()
             piece.pos += count
             piece.tries = 0
-            if piece.part.written(piece.start, min(piece.pos, piece.end)):
+            changed = piece.part.written(piece.start, min(piece.pos, piece.end))
+            # Not for each block: whoever digests has enough to do for a while.
+            if piece.pos >= piece.end or (changed and (piece.pos - count) // _TELL != piece.pos // _TELL):
                 self.lock.notify_all()
             # Such a piece also goes over what is here already.
             self.count += piece.part.bytes_here() - before if piece.to_end else fresh

@@ -19,7 +19,7 @@ from tests.hub.server import Hub, serve
 BLOCK = 4096
 PIECE = 8 * BLOCK
 SMALL = Tuning(
-    block=BLOCK, piece=PIECE, steal=2 * BLOCK, steal_s=1000.0, save_s=0.0, save_blocks=1, sync_s=1000.0
+    block=BLOCK, piece=PIECE, steal=2 * BLOCK, steal_s=1000.0, save_s=0.0, save_bytes=1, sync_s=1000.0
 )
 QUICK = Options(connections=4, stall_s=5.0, patience_s=1000.0)
 SIZE = 1_000_003

@@ -79,6 +79,7 @@ def test_what_lasts_ends_the_fetch_and_keeps_what_came(bench: Bench, pauses: lis
     came = sum(bench.heard)
     assert bench.held() >= came - 4 * BLOCK
     bench.hub.faults.clear()
+    bench.hub.hung_up()
     bench.hub.forget()
     bench.fetch()
     assert bench.whole()

@@ -104,7 +104,7 @@ def test_a_damaged_journal_says_nothing(tmp_path: Path, change: str, value: obje
 
 @pytest.mark.parametrize(
     ("size", "block"),
-    [(0, 256 << 10), (1_000_000, 256 << 10), (64 << 20, 512 << 10), (1 << 30, 4 << 20), (1 << 40, 4 << 20)],
+    [(0, 256 << 10), (1_000_000, 256 << 10), (513 << 20, 512 << 10), (4 << 30, 4 << 20), (1 << 40, 4 << 20)],
 )
 def test_blocks_are_small_beside_their_file(size: int, block: int) -> None:
     assert journal.block_for(size) == block
