@@ -24,10 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.hub.huggingface import COMMIT, Content, HuggingFace
-
 from benchmarks.contestants import BESIDE, Contestant
 from benchmarks.converged import Expectation
+from tests.hub.huggingface import COMMIT, Content, HuggingFace
 from tests.hub.server import Answer, Request, serve
 
 REPO = "org/m"

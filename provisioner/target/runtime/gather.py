@@ -11,7 +11,7 @@ from .choose import refuse_outside
 from .files import read_json, require_space, sha256_file, size_text, write_json
 from .sources import Fetch, Fetched, Listing, Source, SourceFailed
 from .sources.folder import link
-from .transfer import BadFile, NotFetched, Options, Remote, held, sized
+from .transfer import BadFile, NotFetched, Options, Remote, held, sized, taken
 from .transfer import fetch as transfer
 
 LISTING = ".listing.json"
@@ -42,7 +42,9 @@ def gather(task: Fetch, source: Source) -> Fetched:
             _take_over(task, source, item, listing)
     total = sum(item.size or 0 for item in listing.files)
     here = held(listing.files, task.into)
-    require_space([(task.into, max(0, total - here) + reserve_bytes(task))])
+    # A begun file has all its space already: what was free without it is not asked for twice.
+    needed = max(0, total - taken(listing.files, task.into))
+    require_space([(task.into, needed + reserve_bytes(task))])
     task.context.say(f"downloading {size_text(max(0, total - here))}", total or None, 0)
     digests = _by_clients(task, source, listing)
     plain = [item for item in listing.files if item.name not in digests]

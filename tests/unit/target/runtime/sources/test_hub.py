@@ -142,6 +142,18 @@ def test_room_is_looked_for_before_the_first_byte(
     assert not [path for path in server.hub.asked if "/resolve/" in path]
 
 
+def test_a_begun_file_needs_no_room_twice(
+    task: Task, server: HuggingFace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its space was set aside when it was begun; a disk that it filled is full enough to go on."""
+    begun = tmp_path / "into/.begun" / hashlib.sha256(WEIGHTS).hexdigest()
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(bytes(len(WEIGHTS)))
+    monkeypatch.setattr(files, "free_bytes", lambda path: (64 << 20) + len(WEIGHTS) // 2)
+    hub.fetch(task())
+    assert (tmp_path / "into/model.safetensors").read_bytes() == WEIGHTS
+
+
 def test_room_for_conversion_counts(task: Task, server: HuggingFace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "free_bytes", lambda path: 200_000_000)
     asked = task()
