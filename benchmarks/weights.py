@@ -151,23 +151,27 @@ def hub(scratch: Path, megabytes: int) -> Iterator[tuple[str, Model]]:
     folder = scratch / "repository"
     model = make_model(folder, megabytes * 10**6)
     reader, writer = os.pipe()
+    ours_is_here, here = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
+        os.close(here)
         with serve() as served:
             files = {name: folder / name for name in model.sizes}
             large = {name for name in files if name.endswith(".safetensors")}
             emulated = Prepared(served, {COMMIT: files}, {"main": COMMIT}, large, REPO, model=model)
             served.routes.append(emulated.route)
             os.write(writer, served.url.encode())
-            while True:
-                time.sleep(3600)
+            # Until this end of it is closed, whatever closed it.
+            os.read(ours_is_here, 1)
+        os._exit(0)
     os.close(writer)
+    os.close(ours_is_here)
     try:
         yield os.read(reader, 1000).decode(), model
     finally:
         os.close(reader)
-        os.kill(child, 9)
+        os.close(here)
         os.waitpid(child, 0)
 
 

@@ -71,7 +71,10 @@ def test_what_lasts_ends_the_fetch_and_keeps_what_came(bench: Bench, pauses: lis
     fault, status, words = LASTING[case]
     bench.hub.faults.append(Fault(**vars(fault)))
     with pytest.raises(NotFetched) as caught:
-        bench.fetch(options=QUICK._replace(stall_s=0.01, patience_s=500), tuning=hurried())
+        bench.fetch(
+            options=QUICK._replace(stall_s=0.01 if "stalls" in case else 5.0, patience_s=50),
+            tuning=hurried(pauses),
+        )
     assert caught.value.status == status
     assert words in str(caught.value)
     assert str(caught.value).startswith(f"model.gguf from {bench.hub.url}/model.gguf: ")
@@ -165,7 +168,7 @@ def test_a_server_without_ranges(bench: Bench, pauses: list[float], length: bool
 def test_a_server_without_ranges_that_always_breaks_is_given_up(bench: Bench, pauses: list[float]) -> None:
     bench.hub.faults += [Fault(Kind.NO_RANGES, times=None), Fault(Kind.TRUNCATE, at=MIDDLE, times=None)]
     with pytest.raises(NotFetched, match="not one byte came for"):
-        bench.fetch(options=QUICK._replace(patience_s=500), tuning=hurried())
+        bench.fetch(options=QUICK._replace(patience_s=50), tuning=hurried(pauses))
 
 
 SIZES: dict[str, Callable[[], list[Fault]]] = {

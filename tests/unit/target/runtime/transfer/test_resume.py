@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.target.runtime.transfer import NotFetched, engine
+from provisioner.target.runtime.transfer import engine, journal
+from provisioner.target.runtime.transfer.remote import begun_path
 from tests.hub.server import Fault, Kind, serve
 
-from .conftest import BLOCK, PIECE, QUICK, SIZE, SMALL, Bench, hurried
+from .conftest import BLOCK, PIECE, QUICK, SIZE, SMALL, Bench
 
 CHILD = """
 import sys
@@ -39,19 +40,38 @@ def on_disk(bench: Bench) -> int:
     return sum(map(int, same)) * step
 
 
-def cut_in_the_middle(bench: Bench) -> int:
-    """A fetch that ends for lack of a hub; the bytes that came."""
+class Cut(Exception):  # noqa: N818
+    """Something that ends a fetch from outside."""
+
+
+def cut_in_the_middle(bench: Bench, synced: bool = False) -> int:
+    """A fetch that ends while one connection waits; the bytes that came."""
     fault = Fault(Kind.STALL, at=SIZE * 3 // 5, times=None)
     bench.hub.faults.append(fault)
-    with pytest.raises(NotFetched):
-        bench.fetch(options=QUICK._replace(stall_s=0.01, patience_s=200), tuning=hurried())
+    remote, heard = bench.remote(), bench.heard
+
+    def on_bytes(count: int) -> None:
+        heard.append(count)
+        if sum(heard) > SIZE // 2:
+            while synced and durable(bench) < 0.9 * sum(heard):
+                time.sleep(0.001)
+            raise Cut
+
+    tuning = SMALL._replace(sync_s=0.001) if synced else SMALL
+    with pytest.raises(Cut):
+        engine.fetch([remote], str(bench.into), QUICK, {}, on_bytes, tuning)
     bench.hub.faults.remove(fault)
     bench.hub.hung_up()
     bench.hub.forget()
-    came = sum(bench.heard)
-    bench.heard.clear()
-    assert SIZE // 2 < came < SIZE
+    came = sum(heard)
+    heard.clear()
     return came
+
+
+def durable(bench: Bench) -> int:
+    """Bytes that another boot would still trust."""
+    entry = journal.read_entry(begun_path(bench.remote(), str(bench.into)), "another")
+    return journal.bytes_of(entry.done, entry.size, entry.block) if entry is not None else 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -93,20 +113,12 @@ def test_what_was_not_synced_does_not_outlive_a_boot(
 def test_what_was_synced_outlives_a_boot(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
 ) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "hurried", lambda: _hurried(sync_s=0.001))
-    came = cut_in_the_middle(bench)
+    came = cut_in_the_middle(bench, synced=True)
     monkeypatch.setattr(engine, "boot_id", lambda: "another")
     assert bench.held() >= 0.9 * came
     bench.fetch()
     assert bench.whole()
     assert SIZE - bench.hub.total >= 0.9 * came
-
-
-_plain = hurried
-
-
-def _hurried(sync_s: float):  # type: ignore[no-untyped-def]
-    return _plain()._replace(sync_s=sync_s)
 
 
 def test_a_full_disk_says_so_before_the_first_byte(
@@ -127,7 +139,7 @@ def test_a_full_disk_says_so_before_the_first_byte(
     assert [path for path in repository.into.rglob("*") if path.is_file()] == []
 
 
-def test_space_that_is_taken_is_not_needed_again(bench: Bench, pauses: list[float]) -> None:
+def test_space_that_is_taken_is_not_needed_again(bench: Bench) -> None:
     assert bench.taken() == 0
     cut_in_the_middle(bench)
     assert bench.held() < bench.taken() == SIZE
@@ -167,7 +179,7 @@ def test_a_file_system_that_sets_nothing_aside_will_do(
     assert bench.whole()
 
 
-def test_a_begun_file_is_used_by_another_source(bench: Bench, pauses: list[float]) -> None:
+def test_a_begun_file_is_used_by_another_source(bench: Bench) -> None:
     came = cut_in_the_middle(bench)
     with serve({"/elsewhere": bench.contents["model.gguf"]}) as mirror:
         bench.fetch(bench.remote("model.gguf", f"{mirror.url}/elsewhere", name="other.gguf"))
@@ -182,7 +194,7 @@ def damaged(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 2}', '{"schema": 1, "size": "x"}'])
-def test_a_journal_that_makes_no_sense_says_nothing(bench: Bench, pauses: list[float], text: str) -> None:
+def test_a_journal_that_makes_no_sense_says_nothing(bench: Bench, text: str) -> None:
     cut_in_the_middle(bench)
     (journal,) = (bench.into / ".begun").glob("*.json")
     journal.write_text(text)
@@ -192,7 +204,7 @@ def test_a_journal_that_makes_no_sense_says_nothing(bench: Bench, pauses: list[f
     assert bench.hub.total == SIZE
 
 
-def test_a_begun_file_that_was_cut_off_is_begun_anew(bench: Bench, pauses: list[float]) -> None:
+def test_a_begun_file_that_was_cut_off_is_begun_anew(bench: Bench) -> None:
     cut_in_the_middle(bench)
     (begun,) = (path for path in (bench.into / ".begun").iterdir() if path.suffix != ".json")
     os.truncate(begun, SIZE - 1)
