@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests import lab
 from tests.hub.huggingface import hugging_face
+from tests.integration.faults import SHORT
 from tests.integration.site import ENDPOINT, Site, gguf, site, tunnels
 
 MOST_OF_ITS_SIZE = 1.3
@@ -48,7 +49,8 @@ def measure(found: Site, scratch: Path) -> float:
     model = gguf(found.machines[0])
     with hugging_face({"config.json": b"{}", "m.gguf": model}, large={"m.gguf"}) as hub:
         with tunnels(found.machines, hub.url):
-            seconds = up([*found.reach(), *PROFILE, "--model", "hf:org/m", "--set", ENDPOINT], scratch)
+            wish = [*PROFILE, "--model", "hf:org/m", "--set", ENDPOINT, *SHORT]
+            seconds = up([*found.reach(), *wish], scratch)
         sent = hub.hub.total
     times = sent / len(model)
     print(f"{len(found.machines)} machines, a model of {len(model) / 1e6:.1f} MB, {seconds:.0f} s in all")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -190,17 +191,17 @@ class _Builder:
         lock = self._spec["lock"]
         count = len(re.findall(r"^[A-Za-z0-9][^\s=]*\s*==", lock, re.MULTILINE))
         self._context.say(f"installing packages (up to {count})")
-        # Not inside the environment: it is no part of it, and must not be in its fingerprint.
-        requirements = os.path.join(self._env["UV_CACHE_DIR"], f"sync-{os.getpid()}.txt")
-        with open(requirements, "w", encoding="utf-8") as out:
-            out.write(lock)
-        try:
+        # Not inside the environment: it is no part of it, and must not be in its fingerprint. By a name that
+        # is nobody else's: machines may share a cache, and processes of theirs have the same numbers.
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="sync-", suffix=".txt", dir=self._env["UV_CACHE_DIR"], encoding="utf-8"
+        ) as requirements:
+            requirements.write(lock)
+            requirements.flush()
             self._call(
                 "pip", "sync", "--python", self._python, "--require-hashes", "--compile-bytecode",
-                "--only-binary", ":all:", "--allow-empty-requirements", *options, requirements,
+                "--only-binary", ":all:", "--allow-empty-requirements", *options, requirements.name,
             )  # fmt: skip
-        finally:
-            os.unlink(requirements)
 
     def _call(self, *arguments: str) -> None:
         done = self._run([self._uv, *arguments], self._env, cwd=os.path.dirname(self._path))

@@ -275,3 +275,27 @@ def test_caches_do_not_make_it_look_changed(built: dict[str, Any]) -> None:
     (cache / "core.cpython-311.pyc").write_bytes(b"x")
     assert env.inspect(built) is None
     assert cache.is_dir()
+
+
+def test_machines_that_share_a_cache_do_not_take_each_others_lock(
+    spec: dict[str, Any], context: FakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of another machine may have our number: the file that we give uv is no other's."""
+    shared: list[str] = []
+    uv = FakeUv()
+
+    def run(argv: list[str], variables: dict[str, str], on_line: Any = None, cwd: Any = None) -> Done:
+        if argv[1] == "pip" and not shared:
+            shared.append(argv[-1])
+            other = {
+                **spec,
+                "path": str(tmp_path / "envs/other-0123456789ab"),
+                "lock": LOCK.replace("1.0", "3.0"),
+            }
+            env.apply(other, FakeContext(), run)
+            shared.append(next(words[-1] for words in uv.calls if words[0] == "pip"))
+        return uv(argv, variables, on_line, cwd)
+
+    assert env.apply(spec, context, run)["packages"]["alpha"] == "1.0"
+    assert shared[0] != shared[1]
+    assert list((tmp_path / "cache/uv").glob("sync-*")) == []
