@@ -10,7 +10,7 @@ import pytest
 from provisioner.target.runtime.transfer import BadFile, NotFetched, Options, Remote
 from tests.hub.server import Fault, Kind, serve
 
-from .conftest import BLOCK, PIECE, QUICK, SIZE, Bench, hurried
+from .conftest import BLOCK, PIECE, QUICK, SIZE, SMALL, Bench, hurried
 
 MIDDLE = SIZE // 2
 
@@ -34,7 +34,9 @@ PASSING = {
 def test_what_passes_costs_little(bench: Bench, pauses: list[float], case: str) -> None:
     faults, pieces = PASSING[case]
     bench.hub.faults += [Fault(**vars(fault)) for fault in faults]
-    bench.fetch(options=QUICK._replace(stall_s=0.1) if "stalls" in case else QUICK)
+    # On a busy machine even the first answers may take that long.
+    options = QUICK._replace(stall_s=0.1) if "stalls" in case else QUICK
+    bench.fetch(options=options, tuning=SMALL._replace(first_tries=1000))
     assert bench.whole()
     assert sum(fault.met for fault in bench.hub.faults) >= len(faults)
     assert bench.hub.total <= SIZE + pieces * PIECE
