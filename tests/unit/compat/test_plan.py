@@ -306,3 +306,23 @@ def test_a_mistyped_variable_names_the_nearest() -> None:
         "unknown variable host_base_pypi_indx",
         "did you mean host_base_pypi_index?",
     )
+
+
+def test_a_mirror_that_is_none_is_refused_before_anything_changes() -> None:
+    with pytest.raises(UsageError, match="model_weights_mirrors: 'mirror' is no source"):
+        make_plan(facts(), Settings(model="hf:org/tiny", variables={"model_weights_mirrors": ["mirror"]}))
+
+
+def test_a_profile_brings_its_mirrors_and_a_quantisation_its_runtime() -> None:
+    box = facts(gpus=[GPU_24 | {"memory_bytes": 30_000_000_000}], driver_version="580.65.06")
+    plan = make_plan(box, Settings(profile="autoglm-phone-9b"))
+    assert isinstance(plan, Plan)
+    assert plan.roles["model_weights"]["model_weights_mirrors"] == [
+        {"type": "modelscope", "repo": "ZhipuAI/AutoGLM-Phone-9B", "revision": "master"}
+    ]
+    gguf = make_plan(box, Settings(model="hf:org/tiny:Q4_K_M"))
+    assert isinstance(gguf, Plan)
+    assert (gguf.profile.runtime, gguf.roles["model_weights"]["model_weights_name"]) == (
+        "llama",
+        "tiny-Q4_K_M",
+    )

@@ -86,7 +86,7 @@ def judge(answer: dict[str, Any]) -> None:
 
 def test_tools(box: Box, root: Path) -> None:
     spec = {**environment(root, "tools", ">=3.10", "tools"), "uv": None}
-    assert {"pip", "uv", "huggingface-hub"} <= set(box("env", "tools", spec)["result"]["packages"])
+    assert {"uv", "huggingface-hub"} <= set(box("env", "tools", spec)["result"]["packages"])
     again = box("env", "tools", spec)
     assert (again["changed"], again["finished"]) == (False, True)
 

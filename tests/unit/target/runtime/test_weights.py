@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -126,6 +127,25 @@ def test_a_damaged_file_is_set_aside_and_only_it_comes_again(
     names = beside(spec)
     assert len(names) == 2
     assert names[0].startswith(".quarantine-m-2")
+    assert here(spec["path"]) == CONTENT
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["damaged", "another model is wanted"])
+def test_a_file_system_without_links_loses_nothing(
+    same: bool, spec: dict[str, Any], source: Source, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Emulated: exFAT and some network file systems know no second name of a file."""
+    weights.apply(spec, context)
+
+    def link(source: str, target: str) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted", source)
+
+    monkeypatch.setattr("os.link", link)
+    wish = spec if same else {**spec, "sources": [{"type": "path", "path": "/y"}]}
+    (Path(spec["path"]) / "config.json").write_bytes(b"bad")
+    source.brought.clear()
+    weights.apply(wish, context)
+    assert (weights.inspect(wish), source.brought) == (None, ["config.json"])
     assert here(spec["path"]) == CONTENT
 
 
