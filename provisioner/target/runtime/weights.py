@@ -69,8 +69,8 @@ def apply(spec: Dict[str, Any], context: Any) -> Dict[str, Any]:
     env = network_env(spec.get("network") or {}, os.environ)
     task = Fetch(spec, {}, partial, cache, env, context, {}, spare)
     got, entries = _from_the_first_that_can(task, before)
-    context.say("publishing")
-    _publish(spec, entries, partial, path, got.pinned)
+    context.say("publishing", sum(entry["size"] for entry in entries))
+    _publish(task, entries, path, got.pinned)
     return describe(spec, got.bytes, time.monotonic() - began)
 
 
@@ -152,7 +152,8 @@ def _check_again(spec: Dict[str, Any], path: str, partial: str, context: Any) ->
     ]
     if known and len(good) == len(known):
         manifest.write(spec, path, good, found.get("pinned") or {})
-        fingerprint.record(path)
+        context.say("noting what is in them", sum(entry["size"] for entry in good))
+        fingerprint.record(path, context.progress.add)
         return True
     # Another model by the same name, whole as far as known, stays until the new one is here.
     leaves = not found or mine
@@ -217,23 +218,24 @@ def _verified(task: Fetch, got: Fetched) -> List[Dict[str, Any]]:
     return entries
 
 
-def _publish(
-    spec: Dict[str, Any], entries: List[Dict[str, Any]], partial: str, path: str, pinned: Dict[str, str]
-) -> None:
+def _publish(task: Fetch, entries: List[Dict[str, Any]], path: str, pinned: Dict[str, str]) -> None:
     """One rename makes the model appear; what a source kept for itself goes first."""
+    partial = task.into
     wanted = {entry["name"] for entry in entries}
     for name in names_below(partial):
         if name not in wanted:
             os.unlink(os.path.join(partial, name))
-    for name in os.listdir(partial):
-        if name.startswith(".") and name not in {entry.split("/")[0] for entry in wanted}:
-            full = os.path.join(partial, name)
-            shutil.rmtree(full) if os.path.isdir(full) else os.unlink(full)
     for entry in entries:
         with open(os.path.join(partial, entry["name"]), "rb") as source:
             os.fsync(source.fileno())
-    manifest.write(spec, partial, entries, pinned)
-    fingerprint.record(partial)
+    manifest.write(task.spec, partial, entries, pinned)
+    fingerprint.record(partial, task.context.progress.add)
+    # Last: to record a large model takes a minute, in which other boxes go by the listing.
+    for name in os.listdir(partial):
+        kept = name == fingerprint.RECORD or name in {entry.split("/")[0] for entry in wanted}
+        if name.startswith(".") and not kept:
+            full = os.path.join(partial, name)
+            shutil.rmtree(full) if os.path.isdir(full) else os.unlink(full)
     os.chmod(partial, 0o755)  # noqa: S103  (weights are public; servers run as other users)
     older = _beside(path, ".older-")
     if os.path.isdir(path):

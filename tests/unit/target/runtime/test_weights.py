@@ -5,13 +5,15 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from provisioner.target.errors import TargetError
-from provisioner.target.runtime import manifest, weights
+from provisioner.target.runtime import fingerprint, manifest, weights
 from provisioner.target.runtime.fingerprint import RECORD
+from provisioner.target.runtime.gather import LISTING
 from provisioner.target.runtime.sources import Fetch, Fetched, folder
 from provisioner.target.runtime.transfer import BadFile
 
@@ -214,6 +216,30 @@ def test_what_a_cut_publishing_left_behind_goes_with_the_next_one(
     (older / "model.safetensors").write_bytes(b"gigabytes")
     weights.apply(spec, context)
     assert beside(spec) == ["m"]
+
+
+def test_the_listing_stays_until_all_is_recorded(
+    spec: dict[str, Any], source: Source, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Recording a large model takes a minute, in which other boxes that take it from here go by the listing.
+    partial = Path(spec["path"]).parent / ".partial-m"
+    seen: list[set[str]] = []
+    bring = source.fetch
+
+    def fetch(task: Fetch) -> Fetched:
+        (Path(task.into) / LISTING).write_text("{}")
+        return bring(task)
+
+    def record(place: str, on_bytes: Any) -> None:
+        seen.append(set(os.listdir(place)))
+        fingerprint.record(place, on_bytes)
+
+    monkeypatch.setattr(folder, "fetch", fetch)
+    monkeypatch.setattr(weights, "fingerprint", SimpleNamespace(record=record, RECORD=RECORD))
+    weights.apply(spec, context)
+    assert [LISTING in names for names in seen] == [True]
+    assert LISTING not in os.listdir(spec["path"])
+    assert not partial.exists()
 
 
 def test_the_same_weights_from_elsewhere_are_not_fetched(
