@@ -347,10 +347,10 @@ def _role_variables(
     }
     for variable, value in settings.variables.items():
         chosen[role_data.role_of(variable)][variable] = value
-    weights = chosen["model_weights"]
-    if weights["model_weights_source"].get("type") != "profile":
+    source, mirrors = (chosen["model_weights"][f"model_weights_{key}"] for key in ("source", "mirrors"))
+    if isinstance(source, dict) and source.get("type") != "profile":
         # Before any machine is changed: a mirror that is none raises UsageError.
-        origins.in_line(weights["model_weights_source"], weights["model_weights_mirrors"])
+        origins.in_line(source, mirrors)
     return {role: {**role_data.defaults(role), **chosen[role]} for role in role_data.ORDER}
 
 
