@@ -16,6 +16,8 @@ from provisioner.yamlfile import load_yaml
 KINDS = ("hf", "modelscope", "https", "path")
 SAY = "hf:organisation/name, modelscope:organisation/name, https://…#sha256=… or path:/folder"
 _BRANCH = {"hf": "main", "modelscope": "master"}
+# Which files of a repository are meant; see the box's choose.py.
+_CHOICE = ("file", "format", "mmproj")
 _HUBS = Path(__file__).parent / "data" / "hubs.yml"
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMG]?)(i?)(B?)(?:/s)?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -125,7 +127,9 @@ def _file_of(model: str) -> str:
 
 def _mirror(source: Mapping[str, Any], mirror: Any) -> dict[str, Any]:
     if isinstance(mirror, Mapping) and mirror.get("type"):
-        return dict(mirror)
+        # The same weights are wanted of it, unless it says otherwise.
+        chosen = {key: source[key] for key in _CHOICE if key in source and mirror["type"] in _BRANCH}
+        return {**chosen, **mirror}
     if isinstance(mirror, str) and urlsplit(mirror).scheme in ("http", "https") and urlsplit(mirror).netloc:
         if source.get("type") == "https":
             return _at(source, mirror)

@@ -111,6 +111,13 @@ URL = {"type": "https", "url": "https://a/x/m.gguf?b=1", "sha256": HEX}
         (HF, [], [HF]),
         (HF, ["https://mirror"], [HF, {**HF, "endpoint": "https://mirror"}]),
         (HF, [SCOPE], [HF, {**SCOPE, "endpoint": "https://modelscope.cn"}]),
+        (
+            {**HF, "file": "Q4_K_M"}, [{**SCOPE, "endpoint": "x"}, {**SCOPE, "endpoint": "y", "file": "z"}],
+            [
+                {**HF, "file": "Q4_K_M"}, {**SCOPE, "endpoint": "x", "file": "Q4_K_M"},
+                {**SCOPE, "endpoint": "y", "file": "z"},
+            ],
+        ),
         (HF, [{**SCOPE, "endpoint": "http://own"}], [HF, {**SCOPE, "endpoint": "http://own"}]),
         (SCOPE, ["http://own"], [{**SCOPE, "endpoint": "https://modelscope.cn"},
                                  {**SCOPE, "endpoint": "http://own"}]),
