@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import yaml
 
 from provisioner.errors import ProvisionError
 from provisioner.yamlfile import load_yaml
+
+# Where the smoke test runs, not what it is asked.
+SMOKE_WITHOUT = ("env",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,13 @@ def read_defaults(role_dir: Path) -> dict[str, Any]:
 def input_names(role_dir: Path) -> tuple[str, ...]:
     """Names of the variables that a receipt stores: all public ones but secrets."""
     return tuple(option.name for option in read_options(role_dir) if not option.secret)
+
+
+def job_spec(role: str, values: Mapping[str, Any], without: Collection[str] = ()) -> dict[str, Any]:
+    """What the role's job is asked: its public variables without their prefix, but for those named."""
+    prefix = f"{role}_"
+    named = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+    return {name: value for name, value in named.items() if name not in without}
 
 
 def _option(name: str, body: dict[str, Any]) -> Option:

@@ -1,7 +1,6 @@
 """Models that are broken on purpose, one way at a time: what a smoke test must refuse.
 
-GGUF files are changed in place through the `gguf` package; a folder of safetensors and JSON with the standard
-library alone, so that it also works in an environment that has nothing else.
+GGUF files, and folders of safetensors and JSON, changed in place with the standard library alone.
 """
 
 from __future__ import annotations
@@ -14,102 +13,114 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from provisioner.target.runtime.formats import read_header
+
 SEED = 7
 
 
-# --- GGUF -----------------------------------------------------------------------------------------------------
+# --- GGUF ---
 
 
-def gguf_reader(path: Path) -> Any:
-    """The file, mapped writable."""
-    from gguf import GGUFReader
+class Gguf:
+    """A GGUF file whose bytes are changed in place."""
 
-    return GGUFReader(str(path), "r+")
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            self.header = read_header(file)
+        self.tensors = {tensor.name: tensor for tensor in self.header.tensors}
 
+    def read(self, offset: int, count: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            return file.read(count)
 
-def _tensors(reader: Any) -> dict[str, Any]:
-    return {tensor.name: tensor for tensor in reader.tensors}
+    def write(self, offset: int, data: bytes) -> None:
+        with self.path.open("r+b") as file:
+            file.seek(offset)
+            file.write(data)
+
+    def content(self, name: str) -> bytes:
+        return self.read(self.tensors[name].offset, self.tensors[name].nbytes)
+
+    def find(self, text: bytes, start: int = 0) -> int:
+        """Where a text of the header is, its length before it."""
+        at = self.read(0, self.header.data).find(struct.pack("<Q", len(text)) + text, start)
+        assert at >= 0, text
+        return at + 8
 
 
 def gguf_shuffle(path: Path, wanted: Callable[[str], bool]) -> None:
-    """Inside each wanted tensor its rows of quantised blocks change places."""
-    from numpy.random import default_rng
-
-    reader, chance = gguf_reader(path), default_rng(SEED)
-    for tensor in reader.tensors:
-        if wanted(tensor.name):
-            chance.shuffle(tensor.data)
-    reader.data.flush()
+    """Inside each wanted tensor its rows change places."""
+    model = Gguf(path)
+    for name, tensor in model.tensors.items():
+        if wanted(name):
+            data = model.content(name)
+            width = tensor.nbytes // tensor.shape[0]
+            rows = [data[at : at + width] for at in range(0, len(data), width)]
+            random.Random(SEED).shuffle(rows)
+            model.write(tensor.offset, b"".join(rows))
 
 
 def gguf_exchange(path: Path, one: str, other: str) -> None:
     """Two tensors of one shape and type have each other's content."""
-    reader = gguf_reader(path)
-    first, second = _tensors(reader)[one], _tensors(reader)[other]
-    assert first.data.shape == second.data.shape
-    assert first.tensor_type == second.tensor_type
-    kept = first.data.copy()
-    first.data[...] = second.data
-    second.data[...] = kept
-    reader.data.flush()
+    model = Gguf(path)
+    first, second = model.tensors[one], model.tensors[other]
+    assert (first.shape, first.dtype) == (second.shape, second.dtype)
+    kept = model.content(one)
+    model.write(first.offset, model.content(other))
+    model.write(second.offset, kept)
 
 
 def gguf_fill(path: Path, wanted: Callable[[str], bool], byte: int = 0) -> None:
     """Each wanted tensor is this byte all over; 255 makes every float a NaN."""
-    reader = gguf_reader(path)
-    for tensor in reader.tensors:
-        if wanted(tensor.name):
-            tensor.data.view("uint8")[...] = byte
-    reader.data.flush()
-
-
-def gguf_scale(path: Path, name: str, factor: float) -> None:
-    """A tensor of plain floats, a norm say, has another scale."""
-    reader = gguf_reader(path)
-    tensor = _tensors(reader)[name]
-    assert tensor.data.dtype.kind == "f"
-    tensor.data[...] = tensor.data * factor
-    reader.data.flush()
+    model = Gguf(path)
+    for name, tensor in model.tensors.items():
+        if wanted(name):
+            model.write(tensor.offset, bytes([byte]) * tensor.nbytes)
 
 
 def gguf_swap_layers(path: Path, one: int, other: int) -> None:
     """Two layers change places: the names of their tensors do, so their types may differ."""
-    reader = gguf_reader(path)
-    for tensor in reader.tensors:
-        name = next(part for part in tensor.field.parts if part.dtype == "uint8")
-        text = bytes(name).decode()
-        for mine, theirs in ((one, other), (other, one)):
-            if text.startswith(f"blk.{mine}."):
-                renamed = text.replace(f"blk.{mine}.", f"blk.{theirs}.", 1).encode()
-                assert len(renamed) == len(name), "the two numbers have the same count of digits"
-                name[...] = list(renamed)
-                break
-    reader.data.flush()
+    assert len(str(one)) == len(str(other))
+    model = Gguf(path)
+    places = {name: model.find(name.encode()) for name in model.tensors if name.startswith("blk.")}
+    for mine, theirs in ((one, other), (other, one)):
+        for name, at in places.items():
+            if name.startswith(f"blk.{mine}."):
+                model.write(at, name.replace(f"blk.{mine}.", f"blk.{theirs}.", 1).encode())
 
 
 def gguf_number(path: Path, key: str, value: float) -> None:
     """One number of its metadata is another one; `key` without the architecture's name."""
-    reader = gguf_reader(path)
-    field = next(field for name, field in reader.fields.items() if name.partition(".")[2] == key)
-    field.parts[field.data[0]][0] = value
-    reader.data.flush()
+    model = Gguf(path)
+    name = next(name for name in model.header.metadata if name.partition(".")[2] == key).encode()
+    at = model.find(name) + len(name)
+    (kind,) = struct.unpack("<I", model.read(at, 4))
+    # GGUF's own numbers of types: 4 is a 32-bit unsigned integer, 6 a 32-bit float.
+    model.write(at + 4, struct.pack({4: "<I", 6: "<f"}[kind], value if kind == 6 else int(value)))
 
 
 def gguf_tokenizer(path: Path) -> None:
     """Another vocabulary of the same size: tokens of equal length change places, the special ones stay."""
-    reader = gguf_reader(path)
-    field = reader.fields["tokenizer.ggml.tokens"]
-    kinds = reader.fields["tokenizer.ggml.token_type"]
-    by_length: dict[int, list[Any]] = {}
-    for index, at in enumerate(field.data):
-        if int(kinds.parts[kinds.data[index]][0]) == 1:
-            by_length.setdefault(len(field.parts[at]), []).append(field.parts[at])
-    for same in by_length.values():
-        texts = [bytes(part) for part in same]
+    model = Gguf(path)
+    tokens = model.header.metadata["tokenizer.ggml.tokens"]
+    kinds = model.header.metadata["tokenizer.ggml.token_type"]
+    kind_of = struct.unpack(f"<{kinds.length}i", model.read(kinds.offset, kinds.nbytes))
+    data = bytearray(model.read(tokens.offset, tokens.nbytes))
+    by_length: dict[int, list[int]] = {}
+    at = 0
+    for index in range(tokens.length):
+        (length,) = struct.unpack_from("<Q", data, at)
+        if kind_of[index] == 1:  # an ordinary one
+            by_length.setdefault(length, []).append(at + 8)
+        at += 8 + length
+    for length, places in by_length.items():
+        texts = [bytes(data[place : place + length]) for place in places]
         random.Random(SEED).shuffle(texts)
-        for part, text in zip(same, texts, strict=True):
-            part[...] = list(text)
-    reader.data.flush()
+        for place, text in zip(places, texts, strict=True):
+            data[place : place + length] = text
+    model.write(tokens.offset, bytes(data))
 
 
 def truncate(path: Path, share: float = 0.6) -> None:
@@ -118,7 +129,7 @@ def truncate(path: Path, share: float = 0.6) -> None:
         file.truncate(int(path.stat().st_size * share))
 
 
-# --- safetensors ----------------------------------------------------------------------------------------------
+# --- safetensors ---
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:

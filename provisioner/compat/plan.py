@@ -10,6 +10,7 @@ import msgspec
 
 from provisioner import profiles
 from provisioner.compat import roles as role_data
+from provisioner.compat.smaller import MEMORY_TOLERANCE, next_smaller
 from provisioner.compat.systems import unserved
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.facts import SYSTEM_PLACES, Facts, Places, Receipt
@@ -20,8 +21,6 @@ Scope = Literal["system", "user"]
 # The general minima only warn; those that block are the profile's own.
 GENERAL_CORES = 4
 GENERAL_MEMORY = 16_000_000_000
-# A 16 GB box reports 15.5: firmware and kernel keep some. Compare at nine tenths.
-MEMORY_TOLERANCE = 0.9
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def _plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
         profile=profile,
         scope=scope,
         places=places,
-        roles=_role_variables(profile, scope, places, settings),
+        roles=_role_variables(facts, profile, scope, places, settings),
         request=_request(facts, profile, settings),
         notes=tuple(notes),
     )
@@ -305,9 +304,10 @@ def _request(facts: Facts, profile: Profile, settings: Settings) -> dict[str, An
 
 
 def _role_variables(
-    profile: Profile, scope: Scope, places: Places, settings: Settings
+    facts: Facts, profile: Profile, scope: Scope, places: Places, settings: Settings
 ) -> dict[str, dict[str, Any]]:
     code, state = places.code, places.state
+    measured = profile.smoke.perplexity
     lock = profile.environment.lock
     lock_name = "env" if "/" in lock else lock
     environment = f"{code}/envs/{lock_name}-{profiles.lock_digest(lock)[:12]}"
@@ -343,6 +343,11 @@ def _role_variables(
             "smoke_test_min_distinct": profile.smoke.min_distinct,
             "smoke_test_auto_class": profile.smoke.auto_class,
             "smoke_test_dtype": profile.smoke.dtype,
+            "smoke_test_quantization": profile.smoke.quantization,
+            "smoke_test_max_perplexity": float(measured.bound) if measured else 0.0,
+            "smoke_test_passage": measured.passage if measured else "",
+            "smoke_test_tokenizer": profile.smoke.tokenizer,
+            "smoke_test_smaller": next_smaller(facts, profile) or "",
         },
     }
     for variable, value in settings.variables.items():

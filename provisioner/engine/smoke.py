@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
+from provisioner import argspec
 from provisioner.engine.attendance import Attendance
 from provisioner.engine.run import Sink
 from provisioner.engine.survey import Surveyed
@@ -18,7 +18,6 @@ from provisioner.hosts.transport import Access, Privilege
 from provisioner.report.result import HostResult, Status
 
 SMOKE_SECONDS = 3600.0
-PREFIX = "smoke_test_"
 
 
 def smoke(hosts: Sequence[Surveyed], access: Access, sink: Sink) -> list[HostResult]:
@@ -43,11 +42,10 @@ def _answer(host: Surveyed, access: Access, sink: Sink) -> HostResult:
         },
     )
     privilege: Privilege = "auto" if host.plan.scope == "system" else "none"
-    spec: dict[str, Any] = {name.removeprefix(PREFIX): value for name, value in values.items()}
     request = {
         "job": "smoke",
         "name": "smoke",
-        "spec": {name: value for name, value in spec.items() if name != "env"},
+        "spec": argspec.job_spec("smoke_test", values, argspec.SMOKE_WITHOUT),
         "dirs": {"state": host.plan.places.state},
         "wait": True,
         "check": False,

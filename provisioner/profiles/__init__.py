@@ -84,14 +84,35 @@ class Requires:
 
 
 @dataclass(frozen=True)
+class Perplexity:
+    """What a healthy copy of these weights made of the fixed passage, and what is still tolerated.
+
+    `passage` is the id of that text (target/runtime/passage.py); `measured` says little without it.
+    """
+
+    measured: float
+    bound: float
+    passage: str
+    source: str
+    confidence: Literal["ran", "doc", "memory", "unconfirmed"]
+
+
+@dataclass(frozen=True)
 class Smoke:
-    """What the closing generation asks for, and the least it must show."""
+    """What the closing generation asks for, and the least it must show.
+
+    `tokenizer` is the fingerprint that the tokenizer must have; without it and without `perplexity` the
+    generous bounds for models nobody has measured hold.
+    """
 
     prompt: str = "你好,Open-AutoGLM!"
     tokens: int = 50
     min_distinct: int = 5
     auto_class: str = "AutoModelForCausalLM"
     dtype: str = "auto"
+    quantization: Literal["none", "int8", "nf4"] = "none"
+    perplexity: Perplexity | None = None
+    tokenizer: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +170,10 @@ def with_model(base: Profile, spec: str) -> Profile:
         raise UsageError(f"--model {spec}: names no folder or file", hint=_NAMING)
     model = Model(name=name, source=source)
     unknown = License("unknown: see where the weights come from", "")
-    return replace(base, name=name, summary=f"{name}, as asked for", model=model, license=unknown, facts=())
+    smoke = replace(base.smoke, perplexity=None, tokenizer="")
+    return replace(
+        base, name=name, summary=f"{name}, as asked for", model=model, smoke=smoke, license=unknown, facts=()
+    )
 
 
 def lock_text(name: str) -> str:

@@ -96,6 +96,30 @@ def smoke(host: HostResult) -> list[str]:
     return [
         f"“{_one_line(prompt)}” → “{_one_line(host.smoke.get('text', ''))}”",
         f"{tokens:.0f} tokens at {rate:.0f} tokens/s on {device}, loaded in {duration(loaded)}",
+        *_measured(host.smoke),
+    ]
+
+
+def _measured(result: Mapping[str, Any]) -> list[str]:
+    """How well it read the fixed passage, what it took, and what it was; nothing for an older receipt."""
+    if "perplexity" not in result:
+        return []
+    bound = f"{_number(result, 'max_perplexity'):.1f}"
+    whose = (
+        "the generous bound: nobody has measured this model"
+        if result.get("bound_is_generous")
+        else "its bound"
+    )
+    memory = f"{size(_number(result, 'peak_rss_bytes'))} of memory at its peak"
+    if result.get("peak_vram_bytes"):
+        memory += f" and {size(_number(result, 'peak_vram_bytes'))} of VRAM"
+    kind = str(result.get("dtype", ""))
+    if result.get("quantization") not in (None, "none"):
+        kind += f" in {result['quantization']}"
+    first = duration(_number(result, "first_token_seconds"))
+    return [
+        f"perplexity {_number(result, 'perplexity'):.1f} of {bound} ({whose})",
+        f"first token after {first}, {memory}, {_one_line(kind)}",
     ]
 
 

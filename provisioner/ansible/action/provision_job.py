@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provisioner import profiles
+from provisioner import argspec, profiles
 from provisioner.ansible.target import MissingPython, TargetAction, plain
 from provisioner.errors import ProvisionError
 from provisioner.profiles.weights import job_spec
@@ -22,7 +22,7 @@ class ActionModule(TargetAction):
         if args.get("job") not in JOBS:
             raise ProvisionError(f"job: {args.get('job')} is no job", hint=f"one of {', '.join(JOBS)}")
         secrets = {key: value for key, value in plain(args.get("secrets") or {}).items() if value}
-        spec = complete(args["job"], plain(args["spec"]))
+        spec = complete(args["job"], plain(args["spec"] if "spec" in args else self.own_spec(task_vars)))
         request = {
             "job": args["job"],
             "name": str(args["name"]),
@@ -46,6 +46,11 @@ class ActionModule(TargetAction):
                 f"{args['python']} is not on this box", hint="let the role python_env build it first"
             ) from error
         return {key: value.get(key) for key in ("changed", "finished", "result")}
+
+    def own_spec(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The public variables of the role that this task belongs to."""
+        role = self.role_dir(None, task_vars)
+        return argspec.job_spec(role.name, self.inputs(role, task_vars), argspec.SMOKE_WITHOUT)
 
 
 def texts(secrets: dict[str, Any]) -> tuple[str, ...]:

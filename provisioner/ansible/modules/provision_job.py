@@ -23,8 +23,8 @@ options:
       - What the job is told; docs/architecture.md lists it by job.
       - For C(env), C(lock) may name a shipped lock, or be the path of a requirements file on the controller.
       - For C(weights), a source of type C(profile) with a C(name) stands for that profile's.
+      - Left out, the public variables of the role that the task belongs to, without the role's name.
     type: dict
-    required: true
   secrets:
     description: Goes into the job's memory and nowhere else.
     type: dict

@@ -20,7 +20,7 @@ import uuid
 from typing import Any, Dict, NamedTuple, NoReturn, Optional
 
 from ..errors import TargetError
-from . import process
+from . import memory, process
 from .files import digest_of, os_refusal, read_json, write_json
 from .progress import Progress
 
@@ -88,6 +88,7 @@ class _Job:
         self._digest = digest_of({"job": kind, "spec": self._public})
         self._child = 0
         self._status: Optional[int] = None
+        self._kills = memory.kills()
 
     def run(self, wait: bool) -> Dict[str, Any]:
         starts = 0
@@ -100,6 +101,9 @@ class _Job:
                     ended = self._result(run)
                     if ended is not None:
                         return self._answer(ended)
+                    out = self._out_of_memory()
+                    if out is not None:
+                        raise out
                     if starts == 2:
                         raise self._killed()
                     reason = self._module.inspect(self._spec)
@@ -244,6 +248,15 @@ class _Job:
         if not ended["ok"]:
             raise TargetError(ended["error"], ended["hint"])
         return {"changed": self._module.CHANGES, "finished": True, "result": ended["value"]}
+
+    def _out_of_memory(self) -> Optional[TargetError]:
+        """The error of a job that the kernel ended for its memory: it would only end it again."""
+        if self._status is None or not os.WIFSIGNALED(self._status):
+            return None
+        if os.WTERMSIG(self._status) != signal.SIGKILL:
+            return None
+        what = memory.killed_for_memory(self._kills)
+        return None if what is None else memory.refusal(what, f"for the job {self._kind}", self._spec)
 
     def _killed(self) -> TargetError:
         status = self._status

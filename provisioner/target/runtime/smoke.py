@@ -1,34 +1,32 @@
-"""Job `smoke`: loads the model in the environment that will serve it, generates, and judges what came.
+"""Job `smoke`: loads the model in the environment that will serve it, and judges what it reads and writes.
 
 Spec: `runtime` (llama, transformers), `model` (path), `prompt`, `tokens`, `min_distinct`, `auto_class`,
-`dtype`, and optionally `scratch` (a writable folder; default `.scratch` beside the model) and `threads`.
+`dtype`, and optionally `quantization` (none, int8, nf4), `max_perplexity` with the `passage` it was measured
+on, `tokenizer` (its fingerprint), `smaller` (the next smaller profile that fits this box), `scratch` (a
+writable folder; default `.scratch` beside the model) and `threads`.
 """
 
 from __future__ import annotations
 
 import os
-import resource
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ..errors import TargetError
+from . import judge, memory, passage
+from .backends.common import Backend, Generated, Judged, refuse_if
+from .files import digest_of
+from .unchanged import differences, require_unchanged
 
 # It answers a question about now and changes nothing on the box.
 CHANGES = False
 RUNTIMES = ("llama", "transformers")
 
 
-class Generated(NamedTuple):
-    """What a backend brought. `pieces`: what stands for each token (ids, or texts); times in seconds."""
+class Bound(NamedTuple):
+    """The highest perplexity that passes, and whether it is the one for models nobody has measured."""
 
-    text: str
-    tokens: int
-    pieces: List[Any]
-    stopped: bool  # the model ended by itself
-    load_seconds: float
-    first_token_seconds: float
-    rest_seconds: float  # from the first token to the last
-    device: str
-    versions: Dict[str, str]
+    value: float
+    generous: bool
 
 
 def inspect(spec: Dict[str, Any]) -> Optional[str]:
@@ -43,98 +41,127 @@ def describe(spec: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def apply(spec: Dict[str, Any], context: Any) -> Dict[str, Any]:
-    """Generates and judges; TargetError with what was seen when the judgement is no."""
+    """Loads, reads, generates and judges; TargetError with what was seen when the judgement is no."""
     runtime = spec["runtime"]
     if runtime not in RUNTIMES:
         raise TargetError(f"no such runtime: {runtime}", f"one of {', '.join(RUNTIMES)}")
     if not os.path.exists(spec["model"]):
         raise TargetError(f"{spec['model']}: no weights there", "fetch them first (role model_weights)")
+    require_unchanged(spec["model"], context)
     # Both are named, so that hosts/bundle.py sends them along; neither imports its runtime before it is used.
     from .backends import llama, transformers
 
-    backend: Any = {"llama": llama, "transformers": transformers}[runtime]
+    opened: Callable[..., Backend] = {"llama": llama.load, "transformers": transformers.load}[runtime]
+    doing = "to load"
     try:
-        got: Generated = backend.generate(spec, context)
+        backend = opened(spec, context)
+        doing = "to run"
+        try:
+            return examine(spec, backend, context)
+        finally:
+            backend.close()
     except ModuleNotFoundError as error:
         raise TargetError(
             f"this environment has no {error.name}",
             "run the job in the environment of the profile (role python_env)",
         ) from error
-    except MemoryError as error:
-        raise TargetError(
-            f"{spec['model']}: memory ran out while loading", "choose a smaller model"
-        ) from error
+    except TargetError as error:
+        # A backend's own refusal may have had this cause; the words of the runtime tell.
+        what = memory.ran_out(error.message)
+        if what is None:
+            raise _explained(error, spec["model"]) from error
+        raise memory.refusal(what, f"{doing} {os.path.basename(spec['model'])}", spec) from error
+    except (MemoryError, RuntimeError, OSError) as error:
+        what = memory.ran_out(f"{type(error).__name__}: {error}")
+        if what is None:
+            raise
+        raise memory.refusal(what, f"{doing} {os.path.basename(spec['model'])}", spec) from error
+
+
+def examine(spec: Dict[str, Any], backend: Backend, context: Any) -> Dict[str, Any]:
+    """The judgement of a loaded model and its figures; the job's result."""
+    context.say("looking at its tokenizer")
+    seen = tokenizer_seen(backend)
+    _require(judge.tokenizer(seen, spec.get("tokenizer") or ""), spec)
+    context.say("reading the fixed passage")
+    bound = bound_of(spec)
+    value = _read_passage(spec, backend, bound)
+    context.say("generating")
+    got = backend.generate(spec["prompt"], int(spec["tokens"]))
     print(f"== said: {got.text!r}", flush=True)
-    judge(spec, got)
-    rate = (got.tokens - 1) / got.rest_seconds if got.tokens > 1 and got.rest_seconds > 0 else None
+    again = _judge_text(spec, backend, got, context)
+    rate = (len(got.ids) - 1) / got.rest_seconds if len(got.ids) > 1 and got.rest_seconds > 0 else None
+    running = backend.running
     return {
-        "text": got.text, "tokens": got.tokens, "tokens_per_second": round(rate, 2) if rate else None,
-        "load_seconds": round(got.load_seconds, 3), "first_token_seconds": round(got.first_token_seconds, 3),
-        # Linux gives kibibytes.
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "device": got.device, "versions": got.versions,
+        "text": got.text, "tokens": len(got.ids), "tokens_per_second": round(rate, 2) if rate else None,
+        "load_seconds": round(running.load_seconds, 3),
+        "first_token_seconds": round(got.first_token_seconds, 3),
+        "perplexity": round(value, 3), "max_perplexity": bound.value, "bound_is_generous": bound.generous,
+        "passage": passage.PASSAGE_ID, "tokenizer": seen["fingerprint"], "circled": again,
+        "peak_rss_bytes": memory.peak_rss_bytes(), "peak_vram_bytes": backend.peak_vram_bytes(),
+        "device": running.device, "dtype": running.dtype, "quantization": running.quantization,
+        "versions": running.versions,
     }  # fmt: skip
 
 
-def judge(spec: Dict[str, Any], got: Generated) -> None:
-    """Raises TargetError unless this looks like a model that works; how good it is is another question."""
-    wanted, distinct = int(spec["tokens"]), len(set(got.pieces))
-    least = min(int(spec["min_distinct"]), wanted)
-    wrong = None
-    if got.tokens < wanted and not got.stopped:
-        wrong = f"it gave {got.tokens} of {wanted} tokens and did not say why it stopped"
-    elif got.tokens < least:
-        wrong = f"it stopped after {got.tokens} tokens, {least} is the least"
-    elif not got.text.strip():
-        wrong = f"it gave {got.tokens} tokens and no text"
-    elif got.text.count("\ufffd") * 4 > len(got.text):
-        wrong = f"its text is no text: {got.text[:60]!r}"
-    elif distinct < least:
-        wrong = (
-            f"its {got.tokens} tokens are {distinct} different ones, {least} is the least: {got.text[:60]!r}"
-        )
-    if wrong:
-        raise TargetError(
-            f"{os.path.basename(spec['model'])} does not answer as a model does: {wrong}",
-            "the weights, their dtype or the runtime do not fit: try --set smoke.dtype=float32,"
-            " or other weights (--model)",
-        )
+def bound_of(spec: Dict[str, Any]) -> Bound:
+    """The profile's bound, if it was measured on this passage; else the generous one."""
+    measured = float(spec.get("max_perplexity") or 0)
+    if measured > 0 and spec.get("passage") in (None, "", passage.PASSAGE_ID):
+        return Bound(measured, generous=False)
+    return Bound(judge.GENEROUS_BOUND, generous=True)
 
 
-def gguf_in(model: str) -> Optional[str]:
-    """The one GGUF file that `model` is or holds (of a split one, its first part), or None."""
-    if os.path.isfile(model):
-        return model if model.endswith(".gguf") else None
-    files = sorted(
-        name for name in os.listdir(model) if name.endswith(".gguf") and not name.startswith("mmproj")
+def tokenizer_seen(backend: Backend) -> Dict[str, Any]:
+    """What judge.tokenizer looks at: a fingerprint over fixed texts, a round trip, the largest id."""
+    ids = [backend.encode(text, special=False) for text in passage.FINGERPRINT_TEXTS]
+    size = backend.vocabulary()
+    return {
+        "text": passage.PASSAGE, "back": backend.decode(ids[0]), "size": size, "rows": backend.rows(),
+        "largest": max((token for text in ids for token in text), default=0),
+        "fingerprint": digest_of({"ids": ids, "size": size}),
+    }  # fmt: skip
+
+
+def _read_passage(spec: Dict[str, Any], backend: Backend, bound: Bound) -> float:
+    ids = backend.encode(passage.PASSAGE, special=True)
+    logprobs = backend.score(ids)
+    _require(judge.numbers(logprobs, "while it reads the fixed passage"), spec)
+    repeated = len(backend.encode(passage.REPEATED, special=False))
+    _require(judge.reading(logprobs, repeated, bound.value, bound.generous), spec)
+    return judge.perplexity(logprobs)
+
+
+def _judge_text(spec: Dict[str, Any], backend: Backend, got: Generated, context: Any) -> bool:
+    """Raises TargetError unless this is a text; True when it circled, and only greedily."""
+    least, wanted = int(spec["min_distinct"]), int(spec["tokens"])
+    _require(judge.numbers(got.logprobs, "while it generates"), spec)
+    _require(judge.answer(got.text, len(got.ids), wanted, least, got.stopped), spec)
+    first = judge.repetitive(got.ids, least)
+    if first is None:
+        return False
+    # The likeliest next word leads healthy small models into circles too; chance leads them out again.
+    context.say("asking again, with chance")
+    other = backend.generate(spec["prompt"], wanted, sampled=True)
+    second = judge.repetitive(other.ids, least)
+    if second is not None:
+        _require(f"it {first}, and asked again with chance it {second}: {got.text[:60]!r}", spec)
+    return True
+
+
+def _require(wrong: Optional[str], spec: Dict[str, Any]) -> None:
+    refuse_if(wrong, spec["model"])
+
+
+def _explained(error: TargetError, model: str) -> TargetError:
+    """The same error, with what the bytes of the weights show to be wrong."""
+    if not isinstance(error, Judged):
+        return error
+    found: List[str] = differences(model)
+    if not found:
+        return error
+    more = f", and {len(found) - 3} more" if len(found) > 3 else ""
+    return TargetError(
+        f"{error.message}; what is wrong with it: {'; '.join(found[:3])}{more}",
+        "other weights (--model), or have these fetched again: remove them and run provision up",
     )
-    firsts = [name for name in files if "-of-" not in name or "-00001-of-" in name]
-    if len(firsts) > 1:
-        raise TargetError(
-            f"{model}: several models in it ({', '.join(firsts[:3])})",
-            "name one of them: --model path:…/FILE.gguf",
-        )
-    return os.path.join(model, firsts[0]) if firsts else None
-
-
-def usable_cores() -> int:
-    """Physical cores that this process may use: its affinity, without siblings, within its quota."""
-    allowed = sorted(os.sched_getaffinity(0))
-    cores = set()
-    for cpu in allowed:
-        text = _read(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        cores.add(text or str(cpu))
-    count = len(cores)
-    quota = (_read("/sys/fs/cgroup/cpu.max") or "max").split()
-    if quota[0].isdigit() and len(quota) == 2:
-        count = min(count, -(-int(quota[0]) // int(quota[1])))
-    return max(count, 1)
-
-
-def _read(path: str) -> Optional[str]:
-    try:
-        with open(path, encoding="ascii") as source:
-            return source.read().strip()
-    except OSError:
-        # Not every kernel and container shows these; the caller has its own answer then.
-        return None

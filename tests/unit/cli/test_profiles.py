@@ -19,6 +19,11 @@ autoglm-phone-9b-multilingual
   weights: about 21 GB
   needs 4 cores, 32 GB of memory, 50 GB of disk, 24 GB of VRAM
   licence: see the model's page, https://huggingface.co/zai-org/AutoGLM-Phone-9B-Multilingual
+autoglm-phone-9b-nf4
+  AutoGLM-Phone-9B, its weights made 4-bit (NF4) while loading, for an NVIDIA GPU with 12 GB
+  weights: about 21 GB
+  needs 4 cores, 32 GB of memory, 50 GB of disk, 11 GB of VRAM
+  licence: see the model's page, https://huggingface.co/zai-org/AutoGLM-Phone-9B
 gemma3-270m
   Gemma 3 270M (base), 4-bit, through llama.cpp; answers on any CPU
   weights: 253 MB

@@ -18,10 +18,11 @@ def test_every_profile_that_ships_is_whole(name: str) -> None:
     assert "--hash=sha256:" in profiles.lock_text(profile.environment.lock)
 
 
-def test_the_four_profiles() -> None:
+def test_the_five_profiles() -> None:
     assert profiles.names() == [
         "autoglm-phone-9b",
         "autoglm-phone-9b-multilingual",
+        "autoglm-phone-9b-nf4",
         "gemma3-270m",
         "gemma3-270m-transformers",
     ]

@@ -20,7 +20,13 @@ _RENAMED = re.compile(rb"\0(libgomp-[0-9a-f]{6,}\.so[.0-9]*)\0")
 
 
 def make_sure(folders: Optional[List[str]] = None) -> None:
-    """Load the system's library, or else the one of a wheel in `folders` (sys.path)."""
+    """Load the system's library, or else the one of a wheel in `folders` (sys.path).
+
+    Its threads sleep while they wait for each other: spinning, its default, made generation on a busy machine
+    of two cores more than five times slower.
+    """
+    # Read once, when the library is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         ctypes.CDLL(NAME.decode())
     except OSError as error:

@@ -6,26 +6,35 @@ import os
 import sys
 import time
 from importlib import metadata
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from ...errors import TargetError
-from ..files import existing_parent
-from ..smoke import Generated, gguf_in, usable_cores
+from . import converted
+from .common import Backend, Generated, Judged, Running, loaded_whole, usable_cores
 
-_PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "gguf")
+_PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "gguf", "bitsandbytes")
+QUANTIZATIONS = ("none", "int8", "nf4")
 
 
-def generate(spec: Dict[str, Any], context: Any) -> Generated:
-    """Greedy; a streamer notes when each token came."""
+def load(spec: Dict[str, Any], context: Any) -> Backend:
+    """The model as the profile says: auto class, dtype, quantisation; on the GPU when there is one."""
+    quantization = spec.get("quantization") or "none"
+    if quantization not in QUANTIZATIONS:
+        raise TargetError(f"no such quantization: {quantization}", f"one of {', '.join(QUANTIZATIONS)}")
     # Whatever this needs is here: a model that asks for more must fail now, not download.
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", TOKENIZERS_PARALLELISM="false")
     context.say("starting torch")
     import torch
     import transformers
 
-    if not torch.cuda.is_available():
-        torch.set_num_threads(int(spec.get("threads") or usable_cores()))
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        if quantization != "none":
+            raise TargetError(
+                f"{quantization} weights are made by bitsandbytes, and it needs a GPU: torch sees none",
+                "say --set smoke.quantization=none, or choose a GGUF, which is quantised for the CPU",
+            )
+        torch.set_num_threads(int(spec.get("threads") or usable_cores()))
     auto = getattr(transformers, spec["auto_class"], None)
     if auto is None:
         raise TargetError(
@@ -33,37 +42,107 @@ def generate(spec: Dict[str, Any], context: Any) -> Generated:
             "correct smoke.auto_class in the profile",
         )
     began = time.monotonic()
-    folder, extra = _place(spec["model"])
-    tokenizer, config = _tokenizer(spec, folder, extra, context)
-    context.say("loading the model")
-    # Straight to the GPU: a box may have less memory than its GPU.
-    where = {"device_map": device} if device == "cuda" else {}
-    dtype = _dtype(torch, spec.get("dtype") or "auto")
     try:
-        model = auto.from_pretrained(folder, dtype=dtype, use_safetensors=True, **config, **where, **extra)
-    except torch.cuda.OutOfMemoryError as error:
-        raise TargetError(
-            f"the GPU's memory does not hold this model: {str(error).splitlines()[0]}",
-            "choose a smaller model or a smaller dtype (--set smoke.dtype=bfloat16)",
-        ) from error
-    model.eval()
-    loaded = time.monotonic()
-    context.say("generating")
-    inputs = _inputs(tokenizer, spec["prompt"], device)
-    clock = _Clock()
-    asked = time.monotonic()
-    with torch.inference_mode():
-        output = model.generate(
-            **inputs, max_new_tokens=int(spec["tokens"]), do_sample=False, streamer=clock,
+        folder, extra = converted.place(spec["model"])
+        tokenizer, config = converted.tokenizer(spec, folder, extra, context)
+        context.say("loading the model")
+        # Straight to the GPU: a box may have less memory than its GPU.
+        where: Dict[str, Any] = {"device_map": device} if device == "cuda" else {}
+        where.update(_quantized(torch, transformers, quantization))
+        model, info = auto.from_pretrained(
+            folder, dtype=_dtype(torch, spec.get("dtype") or "auto"), use_safetensors=True,
+            output_loading_info=True, **config, **where, **extra,
         )  # fmt: skip
-    ids = output[0][inputs["input_ids"].shape[1] :].tolist()
-    return Generated(
-        text=tokenizer.decode(ids, skip_special_tokens=True), tokens=len(ids), pieces=ids,
-        stopped=bool(ids) and ids[-1] in _ends(model), load_seconds=loaded - began,
-        first_token_seconds=(clock.times[0] if clock.times else time.monotonic()) - asked,
-        rest_seconds=clock.times[-1] - clock.times[0] if clock.times else 0.0,
-        device=f"cuda ({torch.cuda.get_device_name(0)})" if device == "cuda" else "cpu", versions=_versions(),
+    except (MemoryError, ModuleNotFoundError, TargetError):
+        raise
+    except Exception as error:  # these libraries raise whatever they met in a damaged file
+        raise _cannot_load(spec["model"], error) from error
+    loaded_whole(spec["model"], info)
+    model.eval()
+    running = Running(
+        device=f"cuda ({torch.cuda.get_device_name(0)})" if device == "cuda" else "cpu",
+        dtype=str(model.dtype).replace("torch.", ""), quantization=quantization,
+        load_seconds=time.monotonic() - began, versions=_versions(),
     )  # fmt: skip
+    return Transformers(torch, model, tokenizer, device, running)
+
+
+class Transformers(Backend):
+    """A model of transformers with its tokenizer, or the processor that has one."""
+
+    def __init__(self, torch: Any, model: Any, processor: Any, device: str, running: Running) -> None:
+        self._torch, self._model, self._processor, self._device = torch, model, processor, device
+        self._tokenizer = getattr(processor, "tokenizer", processor)
+        self.running = running
+
+    def encode(self, text: str, special: bool) -> List[int]:
+        """As the tokenizer does it."""
+        return [int(token) for token in self._tokenizer(text, add_special_tokens=special)["input_ids"]]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Without special tokens, and with the spaces as they are."""
+        text = self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text)
+
+    def vocabulary(self) -> int:
+        """Added tokens included."""
+        return len(self._tokenizer)
+
+    def rows(self) -> Optional[int]:
+        """Of the embedding that the model looks its tokens up in."""
+        return int(self._model.get_input_embeddings().weight.shape[0])
+
+    def score(self, ids: Sequence[int]) -> List[float]:
+        """One forward pass."""
+        torch = self._torch
+        tokens = torch.tensor([list(ids)], device=self._device)
+        with torch.inference_mode():
+            logits = self._model(input_ids=tokens).logits[0, :-1]
+            wanted = logits.gather(1, tokens[0, 1:, None])[:, 0].float()
+            # Row by row: a second copy of them all in 32 bits would be the peak of the whole run.
+            whole = torch.stack([row.float().logsumexp(-1) for row in logits])
+        return [float(value) for value in (wanted - whole).tolist()]
+
+    def generate(self, prompt: str, tokens: int, sampled: bool = False) -> Generated:
+        """A streamer notes when each token came, a processor of logits what the model had for it."""
+        torch = self._torch
+        inputs = self._inputs(prompt)
+        clock, looked = _Clock(), _Look(torch)
+        how: Dict[str, Any] = {"do_sample": False}
+        if sampled:
+            torch.manual_seed(1)
+            how = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
+        began = time.monotonic()
+        with torch.inference_mode():
+            output = self._model.generate(
+                **inputs, max_new_tokens=tokens, streamer=clock, logits_processor=[looked], **how
+            )
+        ids = [int(token) for token in output[0][inputs["input_ids"].shape[1] :].tolist()]
+        return Generated(
+            text=self._tokenizer.decode(ids, skip_special_tokens=True), ids=ids, logprobs=looked.best,
+            stopped=bool(ids) and ids[-1] in _ends(self._model),
+            first_token_seconds=(clock.times[0] if clock.times else time.monotonic()) - began,
+            rest_seconds=clock.times[-1] - clock.times[0] if clock.times else 0.0,
+        )  # fmt: skip
+
+    def peak_vram_bytes(self) -> Optional[int]:
+        """What torch reserved at most: what other programs could not have."""
+        return int(self._torch.cuda.max_memory_reserved()) if self._device == "cuda" else None
+
+    def close(self) -> None:
+        """The weights go with their last reference."""
+        self._model = None
+
+    def _inputs(self, prompt: str) -> Any:
+        """The prompt as the model expects it: through its chat template when it has one."""
+        if getattr(self._processor, "chat_template", None):
+            multimodal = self._tokenizer is not self._processor
+            content: Any = [{"type": "text", "text": prompt}] if multimodal else prompt
+            return self._processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True,
+                return_dict=True, return_tensors="pt",
+            ).to(self._device)  # fmt: skip
+        return self._processor(text=prompt, return_tensors="pt").to(self._device)
 
 
 class _Clock:
@@ -85,51 +164,51 @@ class _Clock:
         """Nothing is held back that would have to be said."""
 
 
-def _place(model: str) -> Any:
-    """(folder, extra arguments of from_pretrained): a GGUF file is named beside its folder."""
-    gguf = gguf_in(model)
-    if gguf is None or (os.path.isdir(model) and os.path.exists(os.path.join(model, "config.json"))):
-        return model, {}
-    return os.path.dirname(gguf), {"gguf_file": os.path.basename(gguf)}
+class _Look:
+    """A processor of logits that changes none: keeps the log-probability of the likeliest token, or NaN.
 
-
-def _tokenizer(spec: Dict[str, Any], folder: str, extra: Dict[str, Any], context: Any) -> Any:
-    """(tokenizer or processor, arguments that spare reading the configuration again).
-
-    Converting them out of a GGUF takes a minute, so it is done once and kept.
+    Minus infinity is a token that the generation's own settings rule out; anything else that is not finite
+    is damage.
     """
-    import transformers
 
-    auto: Any = transformers.AutoTokenizer
-    if not extra and os.path.exists(os.path.join(folder, "preprocessor_config.json")):
-        auto = transformers.AutoProcessor
-    if not extra:
-        return auto.from_pretrained(folder), {}
-    kept = _kept_tokenizer(spec, folder, extra)
-    if kept and os.path.exists(os.path.join(kept, "tokenizer_config.json")):
-        context.say("loading the converted tokenizer")
-        return auto.from_pretrained(kept), {"config": transformers.AutoConfig.from_pretrained(kept)}
-    context.say("converting the tokenizer (once, about a minute)")
-    tokenizer = auto.from_pretrained(folder, **extra)
-    config = transformers.AutoConfig.from_pretrained(folder, **extra)
-    if kept:
-        building = f"{kept}.{os.getpid()}"
-        tokenizer.save_pretrained(building)
-        config.save_pretrained(building)
-        os.rename(building, kept)
-    return tokenizer, {"config": config}
+    def __init__(self, torch: Any) -> None:
+        self.best: List[float] = []
+        self._torch = torch
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        del input_ids
+        row = scores[0].float()
+        broken = bool(self._torch.isnan(row).any() | self._torch.isposinf(row).any())
+        self.best.append(float("nan") if broken else float(row.max() - row.logsumexp(-1)))
+        # What is broken is judged afterwards; drawing from it would end in an assertion on the GPU.
+        return self._torch.nan_to_num(scores) if broken else scores
 
 
-def _kept_tokenizer(spec: Dict[str, Any], folder: str, extra: Dict[str, Any]) -> Optional[str]:
-    """Where the converted one is kept: it fits one file as it is now, made by this transformers."""
-    # Beside the model's folder, not in it: what is in it is known by its manifest.
-    place = spec.get("scratch") or os.path.join(os.path.dirname(folder), ".scratch")
-    if not os.access(existing_parent(place), os.W_OK):
-        return None
-    os.makedirs(place, exist_ok=True)
-    stat = os.stat(os.path.join(folder, extra["gguf_file"]))
-    version = metadata.version("transformers")
-    return os.path.join(place, f"converted-{extra['gguf_file']}-{stat.st_size}-{stat.st_mtime_ns}-{version}")
+def _quantized(torch: Any, transformers: Any, name: str) -> Dict[str, Any]:
+    if name == "none":
+        return {}
+    try:
+        metadata.version("bitsandbytes")
+    except metadata.PackageNotFoundError as error:
+        raise TargetError(
+            f"{name} weights are made by bitsandbytes, which this environment lacks",
+            "say --set environment.lock=transformers-cuda, whose lock has it",
+        ) from error
+    if name == "int8":
+        config = transformers.BitsAndBytesConfig(load_in_8bit=True)
+    else:
+        config = transformers.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+        )
+    return {"quantization_config": config}
+
+
+def _cannot_load(model: str, error: Exception) -> TargetError:
+    lines = [line.strip() for line in f"{type(error).__name__}: {error}".splitlines() if line.strip()]
+    return Judged(
+        f"transformers cannot load {os.path.basename(model)}: {' '.join(lines)[:300]}",
+        "the files may be damaged, or of a newer model than this runtime knows",
+    )
 
 
 def _dtype(torch: Any, name: str) -> Any:
@@ -139,17 +218,6 @@ def _dtype(torch: Any, name: str) -> Any:
     if not isinstance(found, torch.dtype):
         raise TargetError(f"torch has no dtype {name}", "say auto, float32, float16 or bfloat16")
     return found
-
-
-def _inputs(tokenizer: Any, prompt: str, device: str) -> Any:
-    """The prompt as the model expects it: through its chat template when it has one."""
-    if getattr(tokenizer, "chat_template", None):
-        content: Any = prompt if not hasattr(tokenizer, "tokenizer") else [{"type": "text", "text": prompt}]
-        return tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True,
-            return_dict=True, return_tensors="pt",
-        ).to(device)  # fmt: skip
-    return tokenizer(text=prompt, return_tensors="pt").to(device)
 
 
 def _ends(model: Any) -> List[int]:
@@ -163,6 +231,6 @@ def _versions() -> Dict[str, str]:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            # accelerate and gguf are not part of every environment.
+            # accelerate, gguf and bitsandbytes are not part of every environment.
             continue
     return versions

@@ -1,162 +1,204 @@
+"""The job as a whole, over a backend that is emulated; the real ones are in test_faults_real.py."""
+
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provisioner.target.errors import TargetError
-from provisioner.target.runtime import smoke
+from provisioner.target.runtime import judge, passage, smoke
 from provisioner.target.runtime.backends import llama
-from provisioner.target.runtime.smoke import Generated
+from provisioner.target.runtime.backends.common import Backend, Generated, Running
 
 from .conftest import FakeContext
 
+CIRCLING = [1, 2, 3, 4, 5] * 10
 
-def generated(**more: Any) -> Generated:
-    pieces = [f"w{i % 7} " for i in range(50)]
-    fields: dict[str, Any] = {
-        "text": "".join(pieces), "tokens": 50, "pieces": pieces, "stopped": False, "load_seconds": 1.0,
-        "first_token_seconds": 0.2, "rest_seconds": 0.49, "device": "cpu", "versions": {"python": "3.11"},
-    }  # fmt: skip
-    return Generated(**{**fields, **more})
+
+class EmulatedBackend(Backend):
+    """A healthy model whose tokens are characters, unless told otherwise."""
+
+    running = Running("cpu", "float32", "none", 1.0, {"python": "3.11"})
+
+    def __init__(self) -> None:
+        self.greedy, self.sampled = list(range(50)), list(range(50))
+        self.logprob, self.generated = -1.0, -1.0
+        self.text, self.stopped = "a text", False
+        self.shift, self.embedding = 0, 1 << 21
+        self.fails: BaseException | None = None
+        self.closed = False
+
+    def encode(self, text: str, special: bool) -> list[int]:
+        return [ord(char) for char in ("^" if special else "") + text]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(chr(token + self.shift) for token in ids)
+
+    def vocabulary(self) -> int:
+        return 1 << 21
+
+    def rows(self) -> int | None:
+        return self.embedding
+
+    def score(self, ids: Sequence[int]) -> list[float]:
+        if self.fails:
+            raise self.fails
+        return [self.logprob] * (len(ids) - 1)
+
+    def generate(self, prompt: str, tokens: int, sampled: bool = False) -> Generated:
+        ids = self.sampled if sampled else self.greedy
+        return Generated(self.text, ids, [self.generated] * len(ids), self.stopped, 0.2, 0.49)
+
+    def peak_vram_bytes(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @pytest.fixture
 def spec(tmp_path: Path) -> dict[str, Any]:
-    (tmp_path / "m.gguf").write_bytes(b"GGUF")
-    return {"runtime": "llama", "model": str(tmp_path), "prompt": "hi", "tokens": 50, "min_distinct": 5}
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    return {"runtime": "llama", "model": str(folder), "prompt": "hi", "tokens": 50, "min_distinct": 5}
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> EmulatedBackend:
+    made = EmulatedBackend()
+    monkeypatch.setattr(llama, "load", lambda spec, context: made)
+    return made
 
 
 def test_what_is_measured_comes_back(
-    spec: dict[str, Any], context: FakeContext, monkeypatch: pytest.MonkeyPatch
+    spec: dict[str, Any], context: FakeContext, backend: EmulatedBackend
 ) -> None:
-    monkeypatch.setattr(llama, "generate", lambda spec, context: generated())
     result = smoke.apply(spec, context)
     assert result.pop("peak_rss_bytes") > 1 << 20
+    assert len(result.pop("tokenizer")) == 64
     assert result == {
-        "text": generated().text, "tokens": 50, "tokens_per_second": 100.0, "load_seconds": 1.0,
-        "first_token_seconds": 0.2, "device": "cpu", "versions": {"python": "3.11"},
+        "text": "a text", "tokens": 50, "tokens_per_second": 100.0, "load_seconds": 1.0,
+        "first_token_seconds": 0.2, "perplexity": 2.718, "max_perplexity": 100.0, "bound_is_generous": True,
+        "passage": passage.PASSAGE_ID, "circled": False, "peak_vram_bytes": None, "device": "cpu",
+        "dtype": "float32", "quantization": "none", "versions": {"python": "3.11"},
     }  # fmt: skip
+    assert backend.closed
 
 
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"tokens": 40}, "it gave 40 of 50 tokens and did not say why it stopped"),
-    ({"tokens": 3, "stopped": True}, "it stopped after 3 tokens, 5 is the least"),
-    ({"tokens": 0, "pieces": [], "text": "", "stopped": True}, "it stopped after 0 tokens"),
-    ({"text": " \n ", "pieces": list(range(50))}, "it gave 50 tokens and no text"),
-    ({"text": "\ufffd\ufffda", "pieces": list(range(50))}, "its text is no text"),
-    ({"text": "the the the", "pieces": ["the"] * 50}, "its 50 tokens are 1 different ones, 5 is the least"),
-    ({"text": "!!!!", "pieces": ["!", "?"] * 25}, "its 50 tokens are 2 different ones"),
-]
-
-
-@pytest.mark.parametrize(("change", "message"), BAD)
-def test_what_is_no_answer_fails(spec: dict[str, Any], change: dict[str, Any], message: str) -> None:
-    with pytest.raises(TargetError) as caught:
-        smoke.judge(spec, generated(**change))
-    assert message in caught.value.message
-    assert "smoke.dtype" in (caught.value.hint or "")
-
-
-GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({}, {}),
-    ({}, {"tokens": 7, "pieces": list(range(7)), "stopped": True}),
-    ({"tokens": 2}, {"tokens": 2, "pieces": ["a", "b"]}),
-]
-
-
-@pytest.mark.parametrize(("asked", "change"), GOOD)
-def test_what_is_an_answer_passes(
-    spec: dict[str, Any], asked: dict[str, Any], change: dict[str, Any]
+def test_a_greedy_circle_that_chance_leads_out_of_passes(
+    spec: dict[str, Any], context: FakeContext, backend: EmulatedBackend
 ) -> None:
-    smoke.judge({**spec, **asked}, generated(**change))
+    backend.greedy = CIRCLING
+    assert smoke.apply(spec, context)["circled"] is True
+    assert "asking again, with chance" in context.phases
 
 
-REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"runtime": "vllm"}, "no such runtime: vllm"),
-    ({"model": "/nowhere"}, "/nowhere: no weights there"),
-    ({}, "this environment has no xllamacpp"),
-    ({"runtime": "transformers"}, "this environment has no (torch|transformers)"),
+BROKEN: list[tuple[dict[str, Any], str]] = [
+    (
+        {"greedy": CIRCLING, "sampled": [7] * 50},
+        "says the same 5 tokens 10 times .* with chance it says one token",
+    ),
+    ({"logprob": math.nan}, "logits are no numbers .* while it reads the fixed passage"),
+    ({"generated": math.inf}, "logits are no numbers .* while it generates"),
+    ({"logprob": -5.0}, "a perplexity of 148, 100 is the generous bound for models nobody has measured"),
+    ({"shift": 1}, "does not give back the text it was given"),
+    ({"embedding": 100}, "gives the token .*, the model has 100"),
+    ({"text": " "}, "it gave 50 tokens and no text"),
+    ({"greedy": [1, 2, 3], "stopped": True}, "it stopped after 3 tokens"),
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), REFUSED)
+@pytest.mark.parametrize(("change", "message"), BROKEN)
+def test_what_is_broken_is_refused(
+    spec: dict[str, Any],
+    context: FakeContext,
+    backend: EmulatedBackend,
+    change: dict[str, Any],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in change.items():
+        setattr(backend, name, value)
+    monkeypatch.setattr(smoke, "differences", lambda model: [])
+    with pytest.raises(TargetError, match=f"^tiny does not answer as a model does: .*{message}") as caught:
+        smoke.apply(spec, context)
+    assert "smoke.dtype" in (caught.value.hint or "")
+    assert backend.closed
+
+
+def test_what_is_wrong_is_named(
+    spec: dict[str, Any], context: FakeContext, backend: EmulatedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.logprob = -9.0
+    monkeypatch.setattr(smoke, "differences", lambda model: ["a is all zeros", "b", "c", "d"])
+    with pytest.raises(TargetError, match=r"what is wrong with it: a is all zeros; b; c, and 1 more$"):
+        smoke.apply(spec, context)
+
+
+def test_the_profile_s_bounds_are_held(
+    spec: dict[str, Any], context: FakeContext, backend: EmulatedBackend
+) -> None:
+    tight = {**spec, "max_perplexity": 2.5, "passage": passage.PASSAGE_ID}
+    with pytest.raises(TargetError, match=r"a perplexity of 2\.7, 2\.5 is the profile's bound"):
+        smoke.apply(tight, context)
+    other = smoke.apply({**tight, "passage": "anothertext0"}, context)
+    assert (other["max_perplexity"], other["bound_is_generous"]) == (judge.GENEROUS_BOUND, True)
+    with pytest.raises(TargetError, match="its tokenizer is not the one of this model"):
+        smoke.apply({**spec, "tokenizer": "0" * 64}, context)
+
+
+FAILURES: list[tuple[BaseException, str]] = [
+    (MemoryError(), "^the memory does not suffice to run tiny$"),
+    (
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        "^the GPU's memory does not suffice to run tiny$",
+    ),
+    (OSError(12, "Cannot allocate memory"), "^the memory does not suffice to run tiny$"),
+]
+
+
+@pytest.mark.parametrize(("error", "message"), FAILURES)
+def test_memory_that_runs_out_is_answered_with_something_smaller(
+    spec: dict[str, Any], context: FakeContext, backend: EmulatedBackend, error: BaseException, message: str
+) -> None:
+    backend.fails = error
+    with pytest.raises(TargetError, match=message) as caught:
+        smoke.apply({**spec, "smaller": "gemma3-270m"}, context)
+    assert caught.value.hint == "take the next smaller: provision up --profile gemma3-270m"
+
+
+def test_another_failure_keeps_its_trace(
+    spec: dict[str, Any], context: FakeContext, backend: EmulatedBackend
+) -> None:
+    backend.fails = RuntimeError("shapes cannot be multiplied")
+    with pytest.raises(RuntimeError, match="shapes"):
+        smoke.apply(spec, context)
+
+
+REFUSED: list[tuple[dict[str, Any], Callable[[Path], object], str]] = [
+    ({"runtime": "vllm"}, Path.exists, "no such runtime: vllm"),
+    ({"model": "/nowhere"}, Path.exists, "/nowhere: no weights there"),
+    ({}, lambda folder: (folder / "m.gguf").touch(), "this environment has no xllamacpp"),
+    ({"runtime": "transformers"}, Path.exists, "this environment has no (torch|transformers)"),
+    ({"runtime": "transformers", "quantization": "int3"}, Path.exists, "no such quantization: int3"),
+]
+
+
+@pytest.mark.parametrize(("change", "prepare", "message"), REFUSED)
 def test_what_cannot_start_says_why(
     spec: dict[str, Any],
     context: FakeContext,
     change: dict[str, Any],
+    prepare: Callable[[Path], object],
     message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A bare machine has no OpenMP library either; test_openmp.py is about that.
     monkeypatch.setattr("provisioner.target.runtime.backends.openmp.make_sure", lambda: None)
+    prepare(Path(spec["model"]))
     with pytest.raises(TargetError, match=message):
         smoke.apply({**spec, **change}, context)
-
-
-LAYOUTS: list[tuple[list[str], str | None]] = [
-    (["a.gguf"], "a.gguf"),
-    (["a.gguf", "mmproj-a.gguf"], "a.gguf"),
-    (["a-00002-of-00002.gguf", "a-00001-of-00002.gguf"], "a-00001-of-00002.gguf"),
-    (["model.safetensors"], None),
-]
-
-
-@pytest.mark.parametrize(("names", "wanted"), LAYOUTS)
-def test_the_gguf_of_a_model(tmp_path: Path, names: list[str], wanted: str | None) -> None:
-    for name in names:
-        (tmp_path / name).touch()
-    assert smoke.gguf_in(str(tmp_path)) == (str(tmp_path / wanted) if wanted else None)
-
-
-def test_several_models_are_a_question(tmp_path: Path) -> None:
-    for name in ("a.gguf", "b.gguf"):
-        (tmp_path / name).touch()
-    with pytest.raises(TargetError, match=r"several models in it \(a\.gguf, b\.gguf\)"):
-        smoke.gguf_in(str(tmp_path))
-
-
-# affinity, siblings of each, quota, wanted
-CORES = [
-    ({0, 1, 2, 3}, {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}, "max 100000", 2),
-    ({0, 1, 2, 3}, {}, None, 4),
-    ({0, 1, 2, 3}, {}, "150000 100000", 2),
-    ({0, 1, 2, 3}, {}, "5000 100000", 1),
-    ({3}, {3: "1,3"}, "max 100000", 1),
-]
-
-
-@pytest.mark.parametrize(("affinity", "siblings", "quota", "wanted"), CORES)
-def test_cores_that_may_be_used(
-    affinity: set[int],
-    siblings: dict[int, str],
-    quota: str | None,
-    wanted: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def read(path: str) -> str | None:
-        if path.endswith("cpu.max"):
-            return quota
-        return siblings.get(int(path.split("/cpu/cpu")[1].split("/")[0]))
-
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: affinity)
-    monkeypatch.setattr(smoke, "_read", read)
-    assert smoke.usable_cores() == wanted
-
-
-def chunk(text: str, finish: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"choices": [{"text": text, "finish_reason": finish}], **more}
-
-
-def test_a_stream_of_llama_cpp_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "1")
-    chunks = [chunk("a"), chunk(" b"), chunk(" c"), chunk("", "length", usage={"completion_tokens": 4})]
-    got = llama._read(chunks, [11.0, 12.0, 13.0, 14.0], 10.5, 2.0, "cpu")
-    assert (got.text, got.tokens, got.stopped) == ("a b c", 4, False)
-    assert (got.first_token_seconds, got.rest_seconds) == (0.5, 2.0)
-
-
-def test_a_prompt_that_llama_cpp_refuses() -> None:
-    with pytest.raises(TargetError, match="exceeds the context"):
-        llama._read([{"error": {"message": "the prompt exceeds the context"}}], [1.0], 0.5, 2.0, "cpu")

@@ -1,0 +1,44 @@
+"""The next smaller profile: what to take when a box turns out to lack the memory for the planned one."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from provisioner import profiles
+from provisioner.facts import Facts
+from provisioner.profiles import Profile
+
+# A 16 GB box reports 15.5: firmware and kernel keep some. Compare at nine tenths.
+MEMORY_TOLERANCE = 0.9
+
+
+def next_smaller(facts: Facts, profile: Profile) -> str | None:
+    """The name of the largest shipped profile that needs less than `profile` and fits this box, or None.
+
+    Only what does not change from day to day counts (cores, memory in all, GPU memory), so that the answer,
+    which is part of a role's inputs, does not either.
+    """
+    mine = _size(profile)
+    fitting = [other for other in _shipped() if _size(other) < mine and _fits(facts, other)]
+    return max(fitting, key=lambda other: (_size(other), other.name)).name if fitting else None
+
+
+@cache
+def _shipped() -> tuple[Profile, ...]:
+    return tuple(profiles.load(name) for name in profiles.names())
+
+
+def _size(profile: Profile) -> tuple[int, int]:
+    return profile.requires.vram_bytes, profile.requires.memory_bytes
+
+
+def _fits(facts: Facts, profile: Profile) -> bool:
+    needs = profile.requires
+    known = [count for count in (facts.memory.total_bytes, facts.memory.limit_bytes) if count is not None]
+    memory, cores = min(known, default=None), facts.cpu.cores
+    if memory is not None and memory < needs.memory_bytes * MEMORY_TOLERANCE:
+        return False
+    if cores is not None and cores < needs.cores:
+        return False
+    vram = max((gpu.memory_bytes or 0 for gpu in facts.gpus), default=0) if facts.driver_version else 0
+    return vram >= needs.vram_bytes
