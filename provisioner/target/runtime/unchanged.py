@@ -8,7 +8,7 @@ from typing import Any, List
 from ..errors import TargetError
 from .files import read_json, sha256_file
 from .fingerprint import NOTHING_RECORDED, oddities, what_differs
-from .weights import MANIFEST
+from .fingerprint.prints import MANIFEST
 
 # Configurations and tokenizers are read every time: it takes a moment, and one wrong number is enough.
 ALWAYS_READ = 64 << 20
