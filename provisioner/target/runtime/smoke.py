@@ -90,10 +90,10 @@ def examine(spec: Dict[str, Any], backend: Backend, context: Any) -> Dict[str, A
     got = backend.generate(spec["prompt"], int(spec["tokens"]))
     print(f"== said: {got.text!r}", flush=True)
     again = _judge_text(spec, backend, got, context)
-    rate = (len(got.ids) - 1) / got.rest_seconds if len(got.ids) > 1 and got.rest_seconds > 0 else None
+    rate = (got.tokens - 1) / got.rest_seconds if got.tokens > 1 and got.rest_seconds > 0 else None
     running = backend.running
     return {
-        "text": got.text, "tokens": len(got.ids), "tokens_per_second": round(rate, 2) if rate else None,
+        "text": got.text, "tokens": got.tokens, "tokens_per_second": round(rate, 2) if rate else None,
         "load_seconds": round(running.load_seconds, 3),
         "first_token_seconds": round(got.first_token_seconds, 3),
         "perplexity": round(value, 3), "max_perplexity": bound.value, "bound_is_generous": bound.generous,
@@ -136,7 +136,7 @@ def _judge_text(spec: Dict[str, Any], backend: Backend, got: Generated, context:
     """Raises TargetError unless this is a text; True when it circled, and only greedily."""
     least, wanted = int(spec["min_distinct"]), int(spec["tokens"])
     _require(judge.numbers(got.logprobs, "while it generates"), spec)
-    _require(judge.answer(got.text, len(got.ids), wanted, least, got.stopped), spec)
+    _require(judge.answer(got.text, got.tokens, wanted, least, got.stopped), spec)
     first = judge.repetitive(got.ids, least)
     if first is None:
         return False

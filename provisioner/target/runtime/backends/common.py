@@ -10,9 +10,14 @@ from .. import judge
 
 
 class Generated(NamedTuple):
-    """What a generation brought. `logprobs`: of each token, as the model had them; times in seconds."""
+    """What a generation brought; times in seconds.
+
+    `ids` and `logprobs` (as the model had them) are those of the tokens that were shown: a stream holds back
+    the first bytes of a character that several tokens make.
+    """
 
     text: str
+    tokens: int
     ids: List[int]
     logprobs: List[float]
     stopped: bool  # the model ended by itself

@@ -150,6 +150,7 @@ def read_stream(chunks: List[Dict[str, Any]], times: List[float], began: float) 
     ids: List[int] = []
     logprobs: List[float] = []
     finish: Optional[str] = None
+    tokens = 0
     came: List[float] = []
     for chunk, at in zip(chunks, times):
         if chunk.get("error") or "choices" not in chunk:
@@ -166,8 +167,10 @@ def read_stream(chunks: List[Dict[str, Any]], times: List[float], began: float) 
             logprobs.append(_number(token.get("logprob")))
             came.append(at)
         finish = choice.get("finish_reason") or finish
+        tokens = (chunk.get("usage") or {}).get("completion_tokens", tokens)
     return Generated(
-        text="".join(texts), ids=ids, logprobs=logprobs, stopped=finish == "stop",
+        text="".join(texts), tokens=max(tokens, len(ids)), ids=ids, logprobs=logprobs,
+        stopped=finish == "stop",
         first_token_seconds=(came[0] if came else began) - began,
         rest_seconds=came[-1] - came[0] if came else 0.0,
     )  # fmt: skip

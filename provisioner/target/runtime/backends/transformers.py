@@ -119,7 +119,8 @@ class Transformers(Backend):
             )
         ids = [int(token) for token in output[0][inputs["input_ids"].shape[1] :].tolist()]
         return Generated(
-            text=self._tokenizer.decode(ids, skip_special_tokens=True), ids=ids, logprobs=looked.best,
+            text=self._tokenizer.decode(ids, skip_special_tokens=True), tokens=len(ids), ids=ids,
+            logprobs=looked.best,
             stopped=bool(ids) and ids[-1] in _ends(self._model),
             first_token_seconds=(clock.times[0] if clock.times else time.monotonic()) - began,
             rest_seconds=clock.times[-1] - clock.times[0] if clock.times else 0.0,

@@ -51,7 +51,7 @@ class EmulatedBackend(Backend):
 
     def generate(self, prompt: str, tokens: int, sampled: bool = False) -> Generated:
         ids = self.sampled if sampled else self.greedy
-        return Generated(self.text, ids, [self.generated] * len(ids), self.stopped, 0.2, 0.49)
+        return Generated(self.text, len(ids), ids, [self.generated] * len(ids), self.stopped, 0.2, 0.49)
 
     def peak_vram_bytes(self) -> int | None:
         return None

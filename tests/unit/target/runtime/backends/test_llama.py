@@ -27,8 +27,10 @@ def test_a_stream_is_read() -> None:
         {"choices": []},
         chunk("", finish="length"),
     ]
+    # Tokens that make part of a character are counted, and their ids not shown.
+    chunks[-1]["usage"] = {"completion_tokens": 5}
     got = llama.read_stream(chunks, [11.0, 12.0, 13.0, 14.0], 10.5)
-    assert (got.text, got.ids, got.stopped) == ("a b", [5, 6, 7], False)
+    assert (got.text, got.tokens, got.ids, got.stopped) == ("a b", 5, [5, 6, 7], False)
     assert (got.first_token_seconds, got.rest_seconds) == (0.5, 1.0)
     assert got.logprobs[:2] == [-0.5, -1.0]
     assert math.isnan(got.logprobs[2]), "the server writes null for what is no number"
