@@ -76,7 +76,7 @@ def is_matrix(name: str) -> bool:
 
 WEIGHTS: list[tuple[str, Break, str]] = [
     ("all shuffled", lambda p: broken.gguf_shuffle(p, is_matrix), "perplexity"),
-    ("one shuffled", lambda p: broken.gguf_shuffle(p, only("blk.8.attn_q.weight")), "perplexity of 10.0"),
+    ("one shuffled", lambda p: broken.gguf_shuffle(p, only("blk.8.attn_q.weight")), "perplexity of 1"),
     (
         "two exchanged",
         lambda p: broken.gguf_exchange(p, "blk.5.attn_q.weight", "blk.6.attn_q.weight"),
