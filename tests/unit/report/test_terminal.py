@@ -163,3 +163,23 @@ def test_what_the_model_said_goes_with_what_it_was_asked_and_steers_no_terminal(
         "  “1 + 1 =” → “2 [2J”\n"
         "  0 tokens at 0 tokens/s on the CPU, loaded in 0.0 s\n"
     )
+
+
+def test_what_was_measured_is_told() -> None:
+    measured = {
+        **SMOKE, "perplexity": 8.827, "max_perplexity": 9.5, "bound_is_generous": False, "dtype": "bfloat16",
+        "quantization": "nf4", "first_token_seconds": 0.21, "peak_rss_bytes": 592_000_000,
+        "peak_vram_bytes": 7_100_000_000,
+    }  # fmt: skip
+    lines = said(("ended", host(status=Status.DONE, smoke=measured))).splitlines()
+    assert lines[-2:] == [
+        "  perplexity 8.8 of 9.5 (its bound)",
+        "  first token after 0.2 s, 592 MB of memory at its peak and 7.1 GB of VRAM, bfloat16 in nf4",
+    ]
+    unknown = {**measured, "bound_is_generous": True, "max_perplexity": 100.0, "quantization": "none"}
+    del unknown["peak_vram_bytes"]
+    lines = said(("ended", host(status=Status.DONE, smoke=unknown))).splitlines()
+    assert lines[-2:] == [
+        "  perplexity 8.8 of 100.0 (the generous bound: nobody has measured this model)",
+        "  first token after 0.2 s, 592 MB of memory at its peak, bfloat16",
+    ]
