@@ -27,7 +27,7 @@ BODY = {
     "role_digest": "d", "inputs": {}, "result": {"text": "hello"},
     "resources": [{**item, "value": SEEN[item["id"]], "prior": SEEN[item["id"]]} for item in RESOURCES],
 }  # fmt: skip
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "smoke_test.kernel": {"release": "6.2"},
     "smoke_test.driver": {"version": None},
     "smoke_test.env": {"entries": {"site-packages/xllamacpp": "b"}},

@@ -51,7 +51,8 @@ def load(spec: Dict[str, Any], context: Any) -> Backend:
         where.update(_quantized(torch, transformers, quantization))
         model, info = auto.from_pretrained(
             folder, dtype=_dtype(torch, spec.get("dtype") or "auto"), use_safetensors=True,
-            output_loading_info=True, **config, **where, **extra,
+            # What does not fit is judged below, by name.
+            output_loading_info=True, ignore_mismatched_sizes=True, **config, **where, **extra,
         )  # fmt: skip
     except (MemoryError, ModuleNotFoundError, TargetError):
         raise
