@@ -14,6 +14,7 @@ import time
 from typing import Any, Callable, Dict, Iterator, Optional
 
 from ..errors import TargetError
+from ..locks import is_held
 
 POLL_SECONDS = 0.5
 LOCK = "run.lock"
@@ -132,7 +133,8 @@ def _progress(
                 if not first:
                     yield {"progress": json.loads(text)}
             seconds = still.setdefault(path, _Still(now())).since(text, now())
-            if seconds and _at_work(os.path.dirname(path)):
+            # A job that has ended may be still for ever.
+            if seconds and is_held(os.path.join(os.path.dirname(path), "lock")):
                 log = os.path.join(os.path.dirname(path), "log.txt")
                 yield {
                     "progress": dict(json.loads(text), rate=None, eta_s=None, still_s=seconds, log=log),
@@ -160,21 +162,6 @@ class _Still:
             return None
         self._told = now
         return round(now - self._moved, 1)
-
-
-def _at_work(job: str) -> bool:
-    """Whether the job's process lives: it holds the lock. A finished one may be still for ever."""
-    try:
-        lock = os.open(os.path.join(job, "lock"), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def _progress_files(jobs: str) -> Iterator["tuple[str, str]"]:

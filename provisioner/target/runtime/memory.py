@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..errors import TargetError
 from .files import size_text
@@ -46,6 +46,24 @@ def refusal(what: str, doing: str, spec: Dict[str, Any]) -> TargetError:
         f"{what} does not suffice {doing}",
         "no smaller profile is known for this machine: end what else uses its memory, or give it more",
     )
+
+
+def require_room(files: Iterable[str], spec: Dict[str, Any], root: str = "/") -> None:
+    """Refuses weights that are larger than all the memory there is, where they are to be read from it.
+
+    Nothing else would: mapped files are dropped and read again, and a generation takes hours.
+    """
+    needed, room = sum(map(os.path.getsize, files)), total_bytes(root)
+    if room is not None and needed > room:
+        doing = f"to load {os.path.basename(spec['model'])} ({size_text(needed)})"
+        raise refusal(f"the memory ({size_text(room)})", doing, spec)
+
+
+def total_bytes(root: str = "/") -> Optional[int]:
+    """What this machine has, or its control group may use; None where neither is shown."""
+    machine = re.search(r"^MemTotal:\s+(\d+) kB", _text(os.path.join(root, "proc/meminfo")), re.MULTILINE)
+    known = [int(machine.group(1)) * 1024 if machine else None, group_limit(root)]
+    return min((count for count in known if count is not None), default=None)
 
 
 def peak_rss_bytes() -> int:

@@ -108,6 +108,13 @@ def gguf_in(model: str) -> Optional[str]:
     return os.path.join(model, firsts[0]) if firsts else None
 
 
+def weights_in(model: str, *endings: str) -> List[str]:
+    """The files of a model that hold its weights: itself, or those in its folder."""
+    if os.path.isfile(model):
+        return [model]
+    return [os.path.join(model, name) for name in sorted(os.listdir(model)) if name.endswith(endings)]
+
+
 def usable_cores() -> int:
     """Physical cores that this process may use: its affinity, without siblings, within its quota."""
     allowed = sorted(os.sched_getaffinity(0))

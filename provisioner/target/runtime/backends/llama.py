@@ -19,7 +19,7 @@ from ...errors import TargetError
 from .. import memory
 from ..formats import BadHeader, read_header
 from . import openmp
-from .common import Backend, Generated, Judged, Running, gguf_in, usable_cores
+from .common import Backend, Generated, Judged, Running, gguf_in, usable_cores, weights_in
 
 CONTEXT = 2048
 # Larger than any difference of two logits: the token that is wanted is the one that is drawn.
@@ -45,6 +45,9 @@ def load(spec: Dict[str, Any], context: Any) -> Backend:
             "choose a GGUF of that model, or the runtime transformers (--set runtime=transformers)",
         )
     header = _header(path)
+    device = _device(xllamacpp)
+    if device == "cpu":
+        memory.require_room(weights_in(spec["model"], ".gguf"), spec)
     context.say("loading the model")
     params = _parameters(xllamacpp, path, int(spec.get("threads") or usable_cores()))
     began = time.monotonic()
@@ -55,7 +58,7 @@ def load(spec: Dict[str, Any], context: Any) -> Backend:
             words = _last_words(said)
             raise _cannot_load(path, words or str(error)) from error
     running = Running(
-        device=_device(xllamacpp), dtype=_file_type(header), quantization="none",
+        device=device, dtype=_file_type(header), quantization="none",
         load_seconds=time.monotonic() - began,
         versions={"python": sys.version.split()[0], "xllamacpp": metadata.version("xllamacpp")},
     )  # fmt: skip

@@ -9,8 +9,9 @@ from importlib import metadata
 from typing import Any, Dict, List, Optional, Sequence
 
 from ...errors import TargetError
+from .. import memory
 from . import converted
-from .common import Backend, Generated, Judged, Running, loaded_whole, usable_cores
+from .common import Backend, Generated, Judged, Running, loaded_whole, usable_cores, weights_in
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "gguf", "bitsandbytes")
 QUANTIZATIONS = ("none", "int8", "nf4")
@@ -34,6 +35,7 @@ def load(spec: Dict[str, Any], context: Any) -> Backend:
                 f"{quantization} weights are made by bitsandbytes, and it needs a GPU: torch sees none",
                 "say --set smoke.quantization=none, or choose a GGUF, which is quantised for the CPU",
             )
+        memory.require_room(weights_in(spec["model"], ".safetensors", ".gguf"), spec)
         torch.set_num_threads(int(spec.get("threads") or usable_cores()))
     auto = getattr(transformers, spec["auto_class"], None)
     if auto is None:

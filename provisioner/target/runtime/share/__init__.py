@@ -11,6 +11,7 @@ import re
 from typing import Any, Dict
 
 from ...errors import TargetError
+from ...locks import is_held
 from ..files import os_refusal, read_json
 
 SHARES = "shares"
@@ -55,7 +56,7 @@ def _start(folder: str, request: Dict[str, Any]) -> int:
     def work() -> None:
         server = Server(
             listener, Shelf(request["path"], manifest.wanted(request["spec"]), job), key,
-            at_work=lambda: daemon.is_held(os.path.join(job, "lock")),
+            at_work=lambda: is_held(os.path.join(job, "lock")),
             news=lambda: read_json(os.path.join(job, "progress.json")),
         )  # fmt: skip
         server.serve_until_idle()

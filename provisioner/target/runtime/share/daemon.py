@@ -17,6 +17,7 @@ import time
 import traceback
 from typing import Any, Callable, NoReturn, Sequence
 
+from ...locks import is_held
 from ..files import read_json
 
 POLL_S = 0.05
@@ -70,22 +71,6 @@ def sweep(parent: str) -> None:
     for name in names:
         if not is_held(os.path.join(parent, name, "lock")):
             shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
-
-
-def is_held(path: str) -> bool:
-    """Whether a living process holds the lock file."""
-    try:
-        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        # A shared lock on a free file succeeds, and is gone with the descriptor an instant later.
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def _become(folder: str, lock: int, work: Callable[[], None], keep: Sequence[int]) -> NoReturn:

@@ -13,6 +13,7 @@ import time
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ..files import read_json
+from ..transfer.journal import boot_id
 from ..transfer.remote import BEGUN, Remote, key_of
 
 # One look at the disk serves all requests for so long.
@@ -227,12 +228,6 @@ def _stays_in(folder: str, name: str) -> bool:
     return os.path.realpath(os.path.join(folder, below)) == os.path.join(
         os.path.realpath(folder), below
     ).rstrip("/")
-
-
-def boot_id() -> str:
-    """Changes with each start of the kernel."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as text:
-        return text.read().strip()
 
 
 def _inode(path: str) -> Optional[int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.target.errors import TargetError
 from provisioner.target.runtime import memory
 
 GPU, HOST = "the GPU's memory", "the memory"
@@ -95,6 +96,33 @@ def test_the_kernel_killed_it(
     then = memory.kills(root)
     lay(tmp_path, after)
     assert memory.killed_for_memory(then, root) == what
+
+
+ROOM: list[tuple[dict[str, str], int | None]] = [
+    ({}, None),
+    ({"proc/meminfo": "MemTotal:        1000 kB\nMemFree:  10 kB\n"}, 1_024_000),
+    ({"proc/meminfo": "MemTotal:        1000 kB\n", **V2, "sys/fs/cgroup/memory.max": "9000\n"}, 9000),
+    ({"proc/meminfo": "MemTotal:        1000 kB\n", **V2, "sys/fs/cgroup/memory.max": "max\n"}, 1_024_000),
+]
+
+
+@pytest.mark.parametrize(("files", "room"), ROOM)
+def test_all_the_memory_there_is(tmp_path: Path, files: dict[str, str], room: int | None) -> None:
+    assert memory.total_bytes(lay(tmp_path, files)) == room
+
+
+def test_weights_larger_than_all_memory_are_not_loaded(tmp_path: Path) -> None:
+    """Mapped, they would be: a file is dropped and read again for every token."""
+    weights = tmp_path / "m.gguf"
+    weights.write_bytes(bytes(10_001))
+    spec = {"model": str(weights), "smaller": "tiny"}
+    root = lay(tmp_path, {**V2, "sys/fs/cgroup/memory.max": "10000\n"})
+    with pytest.raises(TargetError) as caught:
+        memory.require_room([str(weights)], spec, root)
+    assert caught.value.message == "the memory (10 kB) does not suffice to load m.gguf (10 kB)"
+    assert caught.value.hint == "take the next smaller: provision up --profile tiny"
+    weights.write_bytes(bytes(10_000))
+    memory.require_room([str(weights)], spec, root)
 
 
 def test_a_real_process_that_may_not_have_more() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.target.runtime.share.server import Server, listen
-from provisioner.target.runtime.share.shelf import Entry, Shelf, boot_id
+from provisioner.target.runtime.share.shelf import Entry, Shelf
+from provisioner.target.runtime.transfer.journal import boot_id
 
 KEY = "k" * 64
 WANTED = "w" * 64

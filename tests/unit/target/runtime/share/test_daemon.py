@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.target.locks import is_held
 from provisioner.target.runtime.share import daemon
 
 
@@ -42,7 +43,7 @@ def test_it_runs_apart_until_it_is_ended(tmp_path: Path) -> None:
     until((tmp_path / "shares/session").exists)
     pid, session = json.loads((tmp_path / "shares/session").read_text())
     assert pid == session != os.getpid()
-    assert daemon.is_held(str(folder / "lock"))
+    assert is_held(str(folder / "lock"))
     daemon.sweep(str(folder.parent))
     assert folder.exists(), "what is at work is not swept away"
     assert daemon.end(str(folder)) is True
