@@ -184,6 +184,9 @@ def _parameters(xllamacpp: Any, path: str, threads: int) -> Any:
     params.model.path = path
     params.n_ctx = CONTEXT
     params.n_parallel = 1
+    # Else a model with sliding windows is copied aside for each token of the passage, which takes as long as
+    # reading it; the context is short.
+    params.swa_full = True
     params.port = 0
     params.api_keys = [secrets.token_hex(16)]
     params.verbosity = 1  # errors: why a file cannot be loaded is said nowhere else
