@@ -16,6 +16,8 @@ from provisioner.errors import ProvisionError, UsageError
 from provisioner.facts import SYSTEM_PLACES, Facts, Places, Receipt
 from provisioner.profiles import Profile, origins
 
+# Variables of a role that are about the weights of one model.
+OF_ONE_MODEL = ("model_weights_mirrors", "model_weights_allow_pickle", "model_weights_reserve_bytes")
 Scope = Literal["system", "user"]
 
 # The general minima only warn; those that block are the profile's own.
@@ -83,7 +85,8 @@ class _Asked:
 def remembered(facts: Facts, settings: Settings) -> Settings:
     """`settings` on top of what the box was last asked to be, so that a bare `provision up` changes nothing.
 
-    Naming a profile or a model starts that choice anew; the other settings (mirrors, certificates) stay.
+    Naming a profile or a model starts that choice anew; the other settings (mirrors, certificates) stay, but
+    what was said of the model before is not said of this one.
     Raises ProvisionError for a receipt whose request nobody can read, unless the choice is made anew.
     """
     chosen_anew = settings.profile is not None or settings.model is not None
@@ -92,6 +95,8 @@ def remembered(facts: Facts, settings: Settings) -> Settings:
     overrides = {} if chosen_anew else last.profile_overrides
     # A role of another version may have known a variable that ours does not.
     variables = {name: value for name, value in last.variables.items() if role_data.is_known(name)}
+    if chosen_anew:
+        variables = _of_any_model(variables)
     return replace(
         settings,
         profile=settings.profile if chosen_anew else last.profile,
@@ -102,6 +107,15 @@ def remembered(facts: Facts, settings: Settings) -> Settings:
         # user sees the system's receipts, and could do nothing about them.
         scope="user" if settings.scope == "auto" and newest and newest.scope == "user" else settings.scope,
     )
+
+
+def _of_any_model(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """All but what holds for one model only: where else it is, and that its pickles are trusted."""
+    kept = {name: value for name, value in variables.items() if name not in OF_ONE_MODEL}
+    mirrors = variables.get("model_weights_mirrors")
+    # An address is the same hub elsewhere; a whole source is another repository.
+    addresses = [mirror for mirror in mirrors if isinstance(mirror, str)] if isinstance(mirrors, list) else []
+    return {**kept, "model_weights_mirrors": addresses} if addresses else kept
 
 
 def _newest(facts: Facts) -> Receipt | None:

@@ -248,6 +248,31 @@ def test_the_last_run_is_the_one_that_is_remembered() -> None:
     assert plan.request == later
 
 
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        (Settings(), ["https://mirror", {"type": "hf", "repo": "org/this-one"}]),
+        (Settings(model="hf:org/another"), ["https://mirror"]),
+        (Settings(profile="gemma3-270m"), ["https://mirror"]),
+    ],
+)
+def test_what_was_said_of_one_model_is_not_said_of_the_next(settings: Settings, kept: list[Any]) -> None:
+    """A mirror that is another repository would publish its weights under this model's name."""
+    asked = RECEIPT_REQUEST | {
+        "variables": {
+            "model_weights_mirrors": ["https://mirror", {"type": "hf", "repo": "org/this-one"}],
+            "model_weights_allow_pickle": True,
+            "model_weights_bandwidth": "20MB",
+        }
+    }
+    plan = make_plan(facts(receipts=[receipt(asked)]), settings)
+    assert isinstance(plan, Plan)
+    variables = plan.roles["model_weights"]
+    assert variables["model_weights_mirrors"] == kept
+    assert variables["model_weights_allow_pickle"] is (settings == Settings())
+    assert variables["model_weights_bandwidth"] == "20MB"
+
+
 def test_a_remembered_variable_that_no_role_has_any_more_is_left_out() -> None:
     asked = RECEIPT_REQUEST | {"variables": {"host_base_gone": 1, "host_base_no_proxy": "a"}}
     plan = make_plan(facts(receipts=[receipt(asked)]), Settings())
