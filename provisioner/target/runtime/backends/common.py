@@ -60,8 +60,8 @@ class Backend:
         """Natural log-probability of each token after the first, given those before; NaN where none came."""
         raise NotImplementedError
 
-    def generate(self, prompt: str, tokens: int, sampled: bool = False) -> Generated:
-        """Greedy, or `sampled` with a fixed seed at temperature 1."""
+    def generate(self, prompt: str, tokens: int, seed: Optional[int] = None) -> Generated:
+        """Greedy, or with a seed by chance at temperature 1."""
         raise NotImplementedError
 
     def peak_vram_bytes(self) -> Optional[int]:

@@ -104,7 +104,7 @@ class Llama(Backend):
             found.append(_number(drawn.get("logprob")) if drawn.get("id") == ids[at] else math.nan)
         return found
 
-    def generate(self, prompt: str, tokens: int, sampled: bool = False) -> Generated:
+    def generate(self, prompt: str, tokens: int, seed: Optional[int] = None) -> Generated:
         """Streamed, so that the time to the first token is measured and not computed."""
         chunks: List[Dict[str, Any]] = []
         times: List[float] = []
@@ -117,9 +117,9 @@ class Llama(Backend):
             asked = {"messages": [{"role": "user", "content": prompt}]}
             prompt = str(self._ask("/apply-template", asked)["prompt"])
         request = {
-            "prompt": prompt, "max_tokens": tokens, "seed": 1, "stream": True, "cache_prompt": False,
-            "logprobs": 1, "samplers": ["temperature"] if sampled else ["top_k"],
-            "temperature": 1 if sampled else 0, "top_k": 1,
+            "prompt": prompt, "max_tokens": tokens, "seed": seed or 1, "stream": True, "cache_prompt": False,
+            "logprobs": 1, "samplers": ["top_k"] if seed is None else ["temperature"],
+            "temperature": 0 if seed is None else 1, "top_k": 1,
         }  # fmt: skip
         began = time.monotonic()
         self._server.handle_completions(request, on_chunk)

@@ -106,14 +106,14 @@ class Transformers(Backend):
             whole = torch.stack([row.float().logsumexp(-1) for row in logits])
         return [float(value) for value in (wanted - whole).tolist()]
 
-    def generate(self, prompt: str, tokens: int, sampled: bool = False) -> Generated:
+    def generate(self, prompt: str, tokens: int, seed: Optional[int] = None) -> Generated:
         """A streamer notes when each token came, a processor of logits what the model had for it."""
         torch = self._torch
         inputs = self._inputs(prompt)
         clock, looked = _Clock(), _Look(torch)
         how: Dict[str, Any] = {"do_sample": False}
-        if sampled:
-            torch.manual_seed(1)
+        if seed is not None:
+            torch.manual_seed(seed)
             how = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
         began = time.monotonic()
         with torch.inference_mode():

@@ -26,6 +26,7 @@ class EmulatedBackend(Backend):
 
     def __init__(self) -> None:
         self.greedy, self.sampled = list(range(50)), list(range(50))
+        self.by_seed: dict[int, list[int]] = {}
         self.logprob, self.generated = -1.0, -1.0
         self.text, self.stopped = "a text", False
         self.shift, self.embedding = 0, 1 << 21
@@ -49,8 +50,8 @@ class EmulatedBackend(Backend):
             raise self.fails
         return [self.logprob] * (len(ids) - 1)
 
-    def generate(self, prompt: str, tokens: int, sampled: bool = False) -> Generated:
-        ids = self.sampled if sampled else self.greedy
+    def generate(self, prompt: str, tokens: int, seed: int | None = None) -> Generated:
+        ids = self.greedy if seed is None else self.by_seed.get(seed, self.sampled)
         return Generated(self.text, len(ids), ids, [self.generated] * len(ids), self.stopped, 0.2, 0.49)
 
     def peak_vram_bytes(self) -> int | None:
@@ -95,6 +96,13 @@ def test_a_greedy_circle_that_chance_leads_out_of_passes(
     backend.greedy = CIRCLING
     assert smoke.apply(spec, context)["circled"] is True
     assert "asking again, with chance" in context.phases
+
+
+def test_one_unlucky_chance_is_not_yet_a_no(
+    spec: dict[str, Any], context: FakeContext, backend: EmulatedBackend
+) -> None:
+    backend.greedy, backend.by_seed = CIRCLING, {1: [7] * 50}
+    assert smoke.apply(spec, context)["circled"] is True
 
 
 BROKEN: list[tuple[dict[str, Any], str]] = [
