@@ -62,9 +62,9 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
-    """One request that came, and how it was answered; `sent` is bytes of the body."""
+    """One request that came, and, once it has been answered, how; `sent` is bytes of the body."""
 
     method: str
     path: str
@@ -226,8 +226,11 @@ class _Handler(BaseHTTPRequestHandler):
         base = f"{'https' if self.server.tls else 'http'}://{headers.get('host', '')}"
         body = self.rfile.read(int(headers.get("content-length") or 0))
         self._sent, self._status, self._path = 0, 0, path
-        if self.command == "GET":
-            with hub.lock:
+        # At once: who has its answer may look into the log before this thread comes to its end.
+        seen = Seen(self.command, path, headers.get("range", ""), headers, 0, 0)
+        with hub.lock:
+            hub.log.append(seen)
+            if self.command == "GET":
                 hub.asked[path] += 1
         try:
             faults = hub.due(self.command, path)
@@ -235,9 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
                 request = Request(self.command, path, parse_qs(parts.query), headers, body, base)
                 self._give(hub.answer(request), headers.get("range", ""), faults)
         finally:
-            with hub.lock:
-                seen = Seen(self.command, path, headers.get("range", ""), headers, self._status, self._sent)
-                hub.log.append(seen)
+            seen.status, seen.sent = self._status, self._sent
 
     def _instead(self, faults: list[Fault], path: str) -> bool:
         """Whether a fault answered in place of the file."""
