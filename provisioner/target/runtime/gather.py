@@ -11,7 +11,7 @@ from .choose import refuse_outside
 from .files import read_json, require_space, sha256_file, size_text, write_json
 from .sources import Fetch, Fetched, Listing, Source, SourceFailed
 from .sources.folder import link
-from .transfer import BadFile, NotFetched, Options, Remote, held, sized, taken
+from .transfer import BadFile, NotFetched, Remote, held, sized, taken
 from .transfer import fetch as transfer
 
 LISTING = ".listing.json"
@@ -31,7 +31,7 @@ def gather(task: Fetch, source: Source) -> Fetched:
                 f"{item.name}: the source publishes no digest of it",
                 "take another source, or name the file's digest in model_weights_files",
             )
-    options = transfer_options(task)
+    options = task.options
     try:
         listing = Listing(sized(listing.files, options, task.env), listing.pinned)
     except NotFetched as error:
@@ -44,14 +44,12 @@ def gather(task: Fetch, source: Source) -> Fetched:
     here = held(listing.files, task.into)
     # A begun file has all its space already: what was free without it is not asked for twice.
     needed = max(0, total - taken(listing.files, task.into))
-    require_space([(task.into, needed + reserve_bytes(task))])
+    require_space([(task.into, needed + task.reserve_bytes)])
     task.context.say(f"downloading {size_text(max(0, total - here))}", total or None, 0)
     digests = _by_clients(task, source, listing)
     plain = [item for item in listing.files if item.name not in digests]
     try:
-        digests.update(
-            transfer(plain, task.into, transfer_options(task), task.env, task.context.progress.add)
-        )
+        digests.update(transfer(plain, task.into, options, task.env, task.context.progress.add))
     except NotFetched as error:
         raise source.explain(error) from error
     return Fetched(dict(digests), max(0, total - here), listing.pinned)
@@ -73,23 +71,6 @@ def noted_pin(into: str, spec: Mapping[str, Any], source: Mapping[str, Any]) -> 
     if note.get("wanted") != manifest.wanted(spec):
         return {}
     return manifest.pin_of(note, source)
-
-
-def transfer_options(task: Fetch) -> Options:
-    """How the job was told to use the network."""
-    asked = task.spec.get("options") or {}
-    given = Options()
-    return Options(
-        int(asked.get("connections") or given.connections),
-        int(asked.get("bandwidth") or 0),
-        float(asked.get("stall_s") or given.stall_s),
-        float(asked.get("patience_s") or given.patience_s),
-    )
-
-
-def reserve_bytes(task: Fetch) -> int:
-    """The space that must stay free beside the weights, such as for converting them."""
-    return int((task.spec.get("options") or {}).get("reserve_bytes") or 0)
 
 
 def _as_published(task: Fetch, listing: Listing) -> Listing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ...errors import TargetError
-from ..transfer import NotFetched, Remote
+from ..transfer import NotFetched, Options, Remote
 
 
 class Fetch(NamedTuple):
@@ -31,8 +31,27 @@ class Fetch(NamedTuple):
     @property
     def allow_pickle(self) -> bool:
         """Whether somebody asked by name for files that run programs when they are loaded."""
-        options = self.spec.get("options") or {}
-        return bool(options.get("allow_pickle") or self.source.get("allow_pickle"))
+        return bool(self._told.get("allow_pickle") or self.source.get("allow_pickle"))
+
+    @property
+    def reserve_bytes(self) -> int:
+        """The space that must stay free beside the weights, such as for converting them."""
+        return int(self._told.get("reserve_bytes") or 0)
+
+    @property
+    def options(self) -> Options:
+        """How the job was told to use the network."""
+        given = Options()
+        return Options(
+            int(self._told.get("connections") or given.connections),
+            int(self._told.get("bandwidth") or 0),
+            float(self._told.get("stall_s") or given.stall_s),
+            float(self._told.get("patience_s") or given.patience_s),
+        )
+
+    @property
+    def _told(self) -> Dict[str, Any]:
+        return self.spec.get("options") or {}
 
     def secret(self, name: str) -> Optional[str]:
         """A secret of the job, which is in no file."""

@@ -33,7 +33,7 @@ def fetch(task: Fetch) -> Fetched:
         files = {item.name: files[item.name] for item in chosen}
     copies = {name: path for name, path in files.items() if not link(path, os.path.join(task.into, name))}
     total = sum(os.path.getsize(path) for path in copies.values())
-    require_space([(task.into, total + int((task.spec.get("options") or {}).get("reserve_bytes") or 0))])
+    require_space([(task.into, total + task.reserve_bytes)])
     task.context.say("copying" if copies else "linking", total or None)
     digests: Dict[str, Optional[str]] = dict.fromkeys(files)
     for name, path in copies.items():

@@ -24,7 +24,6 @@ from urllib.parse import unquote, urlsplit
 from ...errors import TargetError
 from .. import process, web
 from ..files import require_space, sha256_file, size_text
-from ..gather import reserve_bytes, transfer_options
 from ..transfer import BadFile, NotFetched, Remote, held, sized
 from ..transfer import fetch as transfer
 from ..uv_errors import explain
@@ -72,7 +71,7 @@ def _collect(
     have = {item.name: _cached(wheels, item) for item in requirements}
     missing = [item for item in requirements if have[item.name] is None]
     files = sum(int(entry.get("size") or 0) for entry in task.spec.get("files") or [])
-    made = (task.into, (0 if _whole(task) else files) + reserve_bytes(task))
+    made = (task.into, (0 if _whole(task) else files) + task.reserve_bytes)
     total = int(task.source.get("download_bytes") or files)
     # Before anybody is asked: what is known without an index.
     require_space([(wheels, total * len(missing) // len(requirements)), made])
@@ -97,7 +96,7 @@ def _download(task: Fetch, wheels: str, remotes: List[Remote], made: Tuple[str, 
         building = os.path.join(wheels, f".{item.name}.building")
         shutil.copyfile(path, building)
         os.replace(building, os.path.join(wheels, item.name))
-    options = transfer_options(task)
+    options = task.options
     try:
         away = sized(away, options, task.env)
         total = sum(item.size or 0 for item in away)
