@@ -49,20 +49,21 @@ def entry(name: str, path: str, sha256: str) -> Dict[str, Any]:
 def doubt(folder: str, files: List[Dict[str, Any]]) -> Optional[str]:
     """Why the records do not vouch for what lies there; None when they do."""
     for item in files:
-        state = _stat(os.path.join(folder, item["name"]))
-        if state is None:
-            return f"{item['name']} is missing"
-        if state != (item["size"], item["mtime_ns"], item["inode"]):
-            return f"{item['name']} was touched since it was checked"
+        if not vouches(item, folder):
+            gone = _stat(os.path.join(folder, item["name"])) is None
+            return f"{item['name']} {'is missing' if gone else 'was touched since it was checked'}"
     return None
+
+
+def vouches(item: Dict[str, Any], folder: str) -> bool:
+    """Whether the record of a file is of what lies there: by size, time and inode."""
+    return _stat(os.path.join(folder, item["name"])) == (item["size"], item["mtime_ns"], item["inode"])
 
 
 def vouched(folder: str) -> Dict[str, str]:
     """{sha256: path} of the files that are still as they were when they were verified."""
     files = (read(folder) or {}).get("files") or []
-    return {
-        item["sha256"]: os.path.join(folder, item["name"]) for item in files if doubt(folder, [item]) is None
-    }
+    return {item["sha256"]: os.path.join(folder, item["name"]) for item in files if vouches(item, folder)}
 
 
 def pin_of(record: Mapping[str, Any], source: Mapping[str, Any]) -> Dict[str, str]:

@@ -6,9 +6,9 @@ import os
 from typing import Any, List
 
 from ..errors import TargetError
-from .files import read_json, sha256_file
+from . import manifest
+from .files import sha256_file
 from .fingerprint import NOTHING_RECORDED, oddities, what_differs
-from .fingerprint.prints import MANIFEST
 
 # Configurations and tokenizers are read every time: it takes a moment, and one wrong number is enough.
 ALWAYS_READ = 64 << 20
@@ -20,22 +20,20 @@ def require_unchanged(model: str, context: Any) -> None:
     Large files that are as the manifest says by size, time and inode are not read; `verify --deep` does.
     """
     folder = model if os.path.isdir(model) else os.path.dirname(model)
-    manifest = read_json(os.path.join(folder, MANIFEST))
-    if manifest is None:
+    recorded = manifest.read(folder)
+    if recorded is None:
         return
-    for entry in manifest["files"]:
+    for entry in recorded["files"]:
         path = os.path.join(folder, entry["name"])
-        try:
-            stat = os.stat(path)
-        except FileNotFoundError:
-            raise _refusal(model, [f"{entry['name']} is missing"]) from None
-        known = (entry["size"], entry["mtime_ns"], entry["inode"])
-        same = (stat.st_size, stat.st_mtime_ns, stat.st_ino) == known
-        if same and stat.st_size > ALWAYS_READ:
+        same = manifest.vouches(entry, folder)
+        if same and entry["size"] > ALWAYS_READ:
             continue
+        if not os.path.exists(path):
+            raise _refusal(model, [f"{entry['name']} is missing"])
+        size = os.path.getsize(path)
         if not same:
-            context.say(f"{entry['name']} was touched: checking it", stat.st_size)
-        if stat.st_size != entry["size"] or sha256_file(path, context.progress.add) != entry["sha256"]:
+            context.say(f"{entry['name']} was touched: checking it", size)
+        if size != entry["size"] or sha256_file(path, context.progress.add) != entry["sha256"]:
             raise _refusal(
                 model, differences(model) or [f"{entry['name']} is not the file that was verified"]
             )

@@ -10,11 +10,12 @@ import os
 import re
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
+from .. import manifest
 from ..files import read_json
 from ..formats.header import shown
 from .differ import folded
 from .layers import place_of
-from .prints import MANIFEST, names_in, recorded, take
+from .prints import names_in, recorded, take
 from .sizes import of_config, of_gguf
 
 _SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})(\.\w+)$")
@@ -48,20 +49,12 @@ def oddities(folder: str, on_bytes: Callable[[int], None] = lambda _: None) -> L
 
 def _known(folder: str) -> Optional[Dict[str, Any]]:
     """The record, where the manifest proves that the files are still those it is about."""
-    seen, manifest = recorded(folder), read_json(os.path.join(folder, MANIFEST))
-    if seen is None or manifest is None:
+    seen, published = recorded(folder), manifest.read(folder)
+    if seen is None or published is None or manifest.doubt(folder, published["files"]) is not None:
         return None
-    proven = {
-        entry["name"]: (entry["size"], entry["mtime_ns"], entry["inode"]) for entry in manifest["files"]
-    }
-    for name in names_in(folder):
-        stat = os.stat(os.path.join(folder, name))
-        if (
-            proven.pop(name, None) != (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-            or name not in seen["files"]
-        ):
-            return None
-    return None if proven else seen
+    here = names_in(folder)
+    same = sorted(entry["name"] for entry in published["files"]) == here and set(here) <= set(seen["files"])
+    return seen if same else None
 
 
 def _shards(files: Dict[str, Any]) -> List[str]:

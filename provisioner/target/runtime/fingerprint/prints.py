@@ -13,13 +13,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from .. import manifest
 from ..files import read_json, write_json
 from ..formats import BadHeader, Header, is_weights, read_header
 from ..formats.header import Array
 
 # Hidden, as all bookkeeping in a model's folder: neither a weights file nor watched for drift.
 RECORD = ".fingerprint.json"
-MANIFEST = "manifest.json"
 SCHEMA = 1
 PIECE = 64 << 20
 BLOCK = 1 << 20
@@ -82,7 +82,7 @@ def names_in(folder: str) -> List[str]:
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         names += [os.path.relpath(os.path.join(base, name), folder) for name in files if name[0] != "."]
-    return sorted(name for name in names if name != MANIFEST)
+    return sorted(name for name in names if name != manifest.NAME)
 
 
 def is_tokenizer(name: str) -> bool:

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
+from .. import manifest
 from ..files import read_json
 from ..transfer.journal import boot_id
 from ..transfer.remote import BEGUN, Remote, key_of
@@ -125,8 +126,8 @@ class Shelf:
             self._looked = self._clock()
             self._begun = self._listed()
             self._journals = dict(self._read_journals()) if self._begun else {}
-            manifest = self._manifest()
-            self._published = manifest if self._is_wanted(manifest) else None
+            found = self._manifest()
+            self._published = found if self._is_wanted(found) else None
             signature = (self._published is None, self._begun is None, self._journals)
             if signature != self._signature:
                 self._signature, self._moved = signature, self._clock()
@@ -139,7 +140,7 @@ class Shelf:
         return known
 
     def _manifest(self) -> Optional[Dict[str, Any]]:
-        return read_json(os.path.join(self._path, "manifest.json"))
+        return manifest.read(self._path)
 
     def _is_wanted(self, known: Optional[Dict[str, Any]]) -> bool:
         return known is not None and known.get("wanted") == self._wanted and "files" in known
