@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import urllib.error
 import urllib.request
 from http.client import HTTPException
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
+
+from .transfer.net import login_of
 
 TIMEOUT_S = 60.0
 # Bytes; a listing is far smaller, and an endless answer must not fill the memory.
@@ -57,12 +58,8 @@ def ask(url: str, env: Mapping[str, str], headers: Optional[Mapping[str, str]] =
 def without_login(url: str) -> Tuple[str, Dict[str, str]]:
     """The address without its name and password, and the header that says them."""
     parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return url, {}
-    name, _, password = login.partition(":")
-    secret = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
-    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {secret}"}
+    _, at, host = parts.netloc.rpartition("@")
+    return (urlunsplit(parts._replace(netloc=host)), login_of(url)) if at else (url, {})
 
 
 def _read(status: int, answer: Any) -> Answer:

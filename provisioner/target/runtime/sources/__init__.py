@@ -77,6 +77,16 @@ def went_wrong(error: NotFetched, where: str) -> SourceFailed:
     )
 
 
+def of_a_listed_file(error: NotFetched, repo: str, revision: str, where: str) -> Optional[SourceFailed]:
+    """What a failed transfer of a file that a hub lists means at any hub; None where it is the hub's own."""
+    if error.status == 404:
+        return SourceFailed(
+            f"{repo} at {revision} misses {error.name}, which it lists",
+            "run again; else choose another revision",
+        )
+    return went_wrong(error, where) if error.status and error.status < 300 else None
+
+
 class Listing(NamedTuple):
     """The files to take, and what keeps them the same in the next run, such as {"commit": …}."""
 

@@ -16,7 +16,7 @@ from ...errors import TargetError
 from ..choose import choose, nearest
 from ..gather import gather
 from ..transfer import NotFetched, Remote
-from . import Fetch, Fetched, Listing, Source, SourceFailed, went_wrong
+from . import Fetch, Fetched, Listing, Source, SourceFailed, of_a_listed_file
 
 _CLIENT_MODULES = ("huggingface_hub", "httpx", "httpx2", "httpcore", "httpcore2", "requests", "hf_xet")
 # Bytes; the hub serves no larger file over plain HTTP.
@@ -100,15 +100,9 @@ class Hub(Source):
         """What a file's failed transfer means here."""
         if error.status in (401, 403):
             return self._not_allowed(error.status)
-        if error.status == 404:
-            return SourceFailed(
-                f"{self._repo} at {self._revision} misses {error.name}, which it lists",
-                "run again; else choose another revision",
-            )
-        if error.status and error.status < 300:
-            return went_wrong(error, self.endpoint)
         if error.status:
-            return self._busy(error.status)
+            known = of_a_listed_file(error, self._repo, self._revision, self.endpoint)
+            return known or self._busy(error.status)
         return self._unreachable(f"{error.name}: {error.why}")
 
     def _ask(self, revision: str) -> Any:

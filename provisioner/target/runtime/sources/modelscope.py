@@ -18,7 +18,7 @@ from .. import web
 from ..choose import choose, nearest
 from ..gather import gather
 from ..transfer import NotFetched, Remote
-from . import Fetch, Fetched, Listing, Source, SourceFailed, went_wrong
+from . import Fetch, Fetched, Listing, Source, SourceFailed, of_a_listed_file
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # A longer listing is cut there without a word (the note in its own client).
@@ -63,14 +63,8 @@ class ModelScope(Source):
 
     def explain(self, error: NotFetched) -> TargetError:
         """What a file's failed transfer means here."""
-        if error.status == 404:
-            return SourceFailed(
-                f"{self._repo} at {self._revision} misses {error.name}, which it lists",
-                "run again; else choose another revision",
-            )
-        if error.status and error.status < 300:
-            return went_wrong(error, self.endpoint)
-        return self._refused(error.status, error.why)
+        known = of_a_listed_file(error, self._repo, self._revision, self.endpoint)
+        return known or self._refused(error.status, error.why)
 
     def _headers(self) -> Dict[str, str]:
         if not self._token:

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from typing import Dict, Mapping, NamedTuple, Optional, Tuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ...errors import TargetError
 from .errors import shown
@@ -61,8 +61,7 @@ class Net:
             )
         login = None
         if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            login = "Basic " + base64.b64encode(pair.encode()).decode()
+            login = _basic(parts)
         return Proxy(parts.hostname, parts.port or 80, login)
 
     def context(self) -> ssl.SSLContext:
@@ -173,8 +172,12 @@ def login_of(url: str) -> Dict[str, str]:
     parts = urlsplit(url)
     if parts.username is None:
         return {}
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+    return {"Authorization": _basic(parts)}
+
+
+def _basic(parts: SplitResult) -> str:
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def content_range(text: Optional[str]) -> Tuple[Optional[int], Optional[int], Optional[int]]:
