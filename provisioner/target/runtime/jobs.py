@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import io
 import json
 import os
 import signal
@@ -21,6 +20,7 @@ from typing import Any, Dict, NamedTuple, NoReturn, Optional
 
 from ..errors import TargetError
 from . import memory, process
+from .detached import let_go
 from .files import digest_of, os_refusal, read_json, write_json
 from .progress import Progress
 
@@ -193,19 +193,9 @@ class _Job:
         """The forked child: its own session, its own log, nothing of the connection; never returns."""
         status = 1
         try:
-            os.setsid()
-            for name in ("SIGTERM", "SIGINT", "SIGPIPE", "SIGCHLD"):
-                signal.signal(getattr(signal, name), signal.SIG_DFL)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            log = os.open(self._path("log.txt"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-            null = os.open(os.devnull, os.O_RDONLY)
-            for source, target in ((null, 0), (log, 1), (log, 2)):
-                os.dup2(source, target)
-            lock = _keep_only(lock)
-            sys.stdout, sys.stderr = _text_to(1), _text_to(2)
+            let_go(self._path("log.txt"), [lock])
             os.pwrite(lock, json.dumps({"pid": os.getpid(), "digest": self._digest, "run": run}).encode(), 0)
             process.inherited[:] = [lock]
-            os.umask(0o022)
             print(f"== {self._kind}: {reason}", flush=True)
             write_json(self._path("result.json"), {"run": run, **self._work()})
             status = 0
@@ -276,20 +266,6 @@ class _Job:
             how = f"ended twice without a result: {_last_line(self._path('log.txt'))}"
             hint = f"the whole story is in {self._path('log.txt')}"
         return TargetError(f"{self._kind} {how}", hint)
-
-
-def _text_to(descriptor: int) -> Any:
-    """A text stream that writes each line at once: a killed job must not take its last words along."""
-    raw = io.FileIO(descriptor, "w", closefd=False)
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="replace", line_buffering=True)
-
-
-def _keep_only(lock: int) -> int:
-    """Closes every other descriptor: a connection's pipe kept open would keep the connection open."""
-    if lock != 3:
-        os.dup2(lock, 3, inheritable=False)
-    os.closerange(4, 4096)
-    return 3
 
 
 def _alive(pid: int) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import json
 import os
 import shutil
@@ -15,9 +14,10 @@ import signal
 import sys
 import time
 import traceback
-from typing import Any, Callable, NoReturn, Sequence
+from typing import Callable, NoReturn, Sequence
 
 from ...locks import is_held
+from ..detached import let_go
 from ..files import read_json
 
 POLL_S = 0.05
@@ -77,19 +77,9 @@ def _become(folder: str, lock: int, work: Callable[[], None], keep: Sequence[int
     """The forked child; never returns."""
     status = 1
     try:
-        os.setsid()
-        for name in ("SIGTERM", "SIGINT", "SIGCHLD"):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        let_go(os.path.join(folder, "log.txt"), [lock, *keep])
         # A taker that goes away must be an exception in its thread, not the end of all.
-        for name in ("SIGHUP", "SIGPIPE"):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-        log = os.open(os.path.join(folder, "log.txt"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in ((null, 0), (log, 1), (log, 2)):
-            os.dup2(source, target)
-        _close_all_but([lock, *keep])
-        sys.stdout, sys.stderr = _text_to(1), _text_to(2)
-        os.umask(0o022)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         work()
         shutil.rmtree(folder, ignore_errors=True)
         status = 0
@@ -98,17 +88,3 @@ def _become(folder: str, lock: int, work: Callable[[], None], keep: Sequence[int
     finally:
         # Whatever happened, a forked child must not unwind into its parent's frames.
         os._exit(status)
-
-
-def _text_to(descriptor: int) -> Any:
-    raw = io.FileIO(descriptor, "w", closefd=False)
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="replace", line_buffering=True)
-
-
-def _close_all_but(keep: Sequence[int]) -> None:
-    """A connection's pipe kept open would keep the connection open."""
-    first = 3
-    for descriptor in sorted(keep):
-        os.closerange(first, descriptor)
-        first = descriptor + 1
-    os.closerange(first, 4096)

@@ -161,6 +161,7 @@ def test_a_disk_that_fills_up_loses_nothing(bench: Bench, monkeypatch: pytest.Mo
         with pytest.raises(OSError, match="No space left"):
             bench.fetch()
     came = sum(bench.heard)
+    bench.hub.hung_up()
     bench.hub.forget()
     bench.fetch()
     assert bench.whole()
