@@ -1,0 +1,231 @@
+"""What is known of GPUs, drivers, CUDA, systems and wheels: data files, each fact with its source.
+
+A new driver branch, GPU or wheel is an entry in `data/`, and no code. Versions are texts ("12.4"), compared
+with `version`; memory is in bytes, bandwidth in bytes a second.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Literal, TypeVar
+
+import msgspec
+
+from provisioner.yamlfile import load_yaml
+
+Confidence = Literal["ran", "doc", "memory", "unconfirmed"]
+Flavour = Literal["open", "proprietary"]
+
+
+class Sourced(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A fact: where it comes from, and how sure it is."""
+
+    source: str
+    confidence: Confidence
+
+
+class Capability(Sourced, frozen=True):
+    """A compute capability ("8.9", in binaries sm_89): the CUDA releases that compile for it."""
+
+    capability: str
+    architecture: str
+    first_cuda: str
+    last_cuda: str | None = None
+
+
+class Architecture(Sourced, frozen=True):
+    """A generation of GPUs: the driver branches and kernel modules that serve it."""
+
+    name: str
+    modules: tuple[Flavour, ...]
+    first_branch: int
+    last_branch: int | None = None
+
+
+class Gpu(Sourced, frozen=True):
+    """A card, or a slice of one. `memory_bytes` is None where it shares the machine's (`unified`).
+
+    `pci` are device ids ("0x2684"); `aliases` other ways to write its name. Bandwidths in bytes a second:
+    of its memory, and of its link to the host in one direction.
+    """
+
+    name: str
+    capability: str
+    memory_bytes: int | None
+    aliases: tuple[str, ...] = ()
+    pci: tuple[str, ...] = ()
+    memory_bandwidth: int | None = None
+    link_bandwidth: int | None = None
+    nvswitch: bool = False
+    unified: bool = False
+
+
+class Branch(Sourced, frozen=True):
+    """A driver branch: its newest release known here, and the CUDA release that it knows natively.
+
+    `kernel_before` is the first kernel that its modules do not build for; `ends` the month of its last
+    update.
+    """
+
+    branch: int
+    newest: str
+    cuda: str
+    long_term: bool = False
+    ends: str | None = None
+    kernel_before: str | None = None
+
+
+class Toolkit(Sourced, frozen=True):
+    """A CUDA toolkit: `driver` is the oldest that runs all of what it makes, `compatible` the oldest that
+    runs it by minor-version compatibility; nvcc accepts gcc up to `gcc_max`.
+    """
+
+    cuda: str
+    driver: str
+    compatible: str
+    gcc_max: int
+
+
+class System(Sourced, frozen=True):
+    """A release of an operating system as it comes: what a described box has, and what it is called.
+
+    `python` is its own interpreter, None where it has none that will do. `kernel` is the newest it ships.
+    """
+
+    name: str
+    id: str
+    version_id: str
+    pretty: str
+    glibc: str
+    python: str | None
+    kernel: str
+    aliases: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ("x86_64",)
+    wsl: bool = False
+
+
+class DriverRoute(Sourced, frozen=True):
+    """A way to install a driver on some systems. `signed`: by whom Secure Boot trusts its modules:
+    the distribution, a key of the machine's owner that must be enrolled (mok), or nobody.
+    """
+
+    route: str
+    systems: tuple[str, ...]
+    branches: tuple[int, ...]
+    flavours: tuple[Flavour, ...]
+    signed: Literal["distribution", "mok", "none"]
+    packages: tuple[str, ...]
+    version: str | None = None
+    arches: tuple[str, ...] = ("x86_64",)
+    asked_only: bool = False
+
+
+class ToolkitRoute(Sourced, frozen=True):
+    """A way to install a toolkit on some systems."""
+
+    route: str
+    systems: tuple[str, ...]
+    cuda: tuple[str, ...]
+    packages: tuple[str, ...]
+    arches: tuple[str, ...] = ("x86_64",)
+    compiler: str | None = None
+    asked_only: bool = False
+
+
+class Wheel(Sourced, frozen=True):
+    """A released wheel. `cuda` is the runtime inside, None for one that only uses the CPU.
+
+    `capabilities` are those it has machine code for; "9.0+PTX" can also be compiled, when it is loaded, for
+    any newer one. `driver` is the oldest that runs it where that is more than its CUDA needs.
+    """
+
+    package: str
+    version: str
+    python: str
+    glibc: str
+    cuda: str | None = None
+    capabilities: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ("x86_64",)
+    systems: tuple[Literal["linux", "macos"], ...] = ("linux",)
+    driver: str | None = None
+    requires: tuple[str, ...] = ()
+
+
+class Stack(Sourced, frozen=True):
+    """Wheels that run a model together. `lock` is the lock file of that environment, where there is one;
+    `wheels` are `package==version` of entries in wheels.yml; `ran` says on what it was run, "" for nothing.
+    """
+
+    name: str
+    runtime: Literal["llama", "transformers", "vllm", "sglang"]
+    device: Literal["cpu", "cuda"]
+    wheels: tuple[str, ...]
+    quantizations: tuple[str, ...]
+    lock: str | None = None
+    ran: str = ""
+
+
+Entry = TypeVar("Entry", bound=Sourced)
+
+
+def version(text: str) -> tuple[int, ...]:
+    """A version as numbers, to compare: "550.54.14" → (550, 54, 14)."""
+    return tuple(int(part) for part in text.partition("+")[0].split(".") if part.isdigit())
+
+
+@cache
+def read(name: str, kind: type[Entry]) -> tuple[Entry, ...]:
+    """The entries of data/NAME.yml. Raises msgspec.ValidationError for one that is not as its kind says."""
+    text = files("provisioner.compat").joinpath("data", f"{name}.yml").read_text("utf-8")
+    return msgspec.convert(load_yaml(text), tuple[kind, ...])  # type: ignore[valid-type]
+
+
+def capabilities() -> tuple[Capability, ...]:
+    """Every compute capability that is known."""
+    return read("capabilities", Capability)
+
+
+def architectures() -> tuple[Architecture, ...]:
+    """Every generation of GPUs that is known."""
+    return read("architectures", Architecture)
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """Every card that is known."""
+    return read("gpus", Gpu)
+
+
+def branches() -> tuple[Branch, ...]:
+    """Every driver branch that is known, the oldest first."""
+    return read("branches", Branch)
+
+
+def toolkits() -> tuple[Toolkit, ...]:
+    """Every CUDA toolkit that is known, the oldest first."""
+    return read("toolkits", Toolkit)
+
+
+def systems() -> tuple[System, ...]:
+    """Every operating system that is known."""
+    return read("systems", System)
+
+
+def driver_routes() -> tuple[DriverRoute, ...]:
+    """Every way to install a driver, the preferred ones first."""
+    return read("driver_routes", DriverRoute)
+
+
+def toolkit_routes() -> tuple[ToolkitRoute, ...]:
+    """Every way to install a toolkit, the preferred ones first."""
+    return read("toolkit_routes", ToolkitRoute)
+
+
+def wheels() -> tuple[Wheel, ...]:
+    """Every wheel that is known."""
+    return read("wheels", Wheel)
+
+
+def stacks() -> tuple[Stack, ...]:
+    """Every stack of wheels that is known, the preferred ones first."""
+    return read("stacks", Stack)
