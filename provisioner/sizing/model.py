@@ -123,8 +123,8 @@ class Load:
 
 @dataclass(frozen=True)
 class Machine:
-    """A box as far as memory goes. `vram_bytes` is what one GPU has (0: none); with `unified` memory the GPU's
-    is the machine's. None: not known, and then nothing is said to fit or not to.
+    """A box as far as memory goes. `vram_bytes` is what one GPU has (0: none); with `unified`
+    memory the GPU's is the machine's. None: not known, and then nothing is said to fit or not to.
     """
 
     ram_bytes: int | None
