@@ -20,7 +20,9 @@ Observation = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class OperatingSystem:
-    """`container` names the kind (docker, podman, lxc, …); `boot` changes with every start of the kernel."""
+    """`container` names the kind (docker, podman, lxc, …); `boot` changes with every start of the kernel;
+    `secure_boot` says whether the kernel refuses modules that nobody it trusts has signed.
+    """
 
     id: str = ""
     version_id: str = ""
@@ -33,6 +35,7 @@ class OperatingSystem:
     systemd: bool | None = None
     wsl: bool | None = None
     container: str | None = None
+    secure_boot: bool | None = None
     boot: str = ""
 
 
@@ -75,13 +78,16 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """An NVIDIA display device; `vendor` and `device` are PCI ids ("0x10de"), `driver` the bound module."""
+    """An NVIDIA display device; `vendor` and `device` are PCI ids ("0x10de"), `driver` the bound module,
+    `capability` the compute capability ("8.9").
+    """
 
     address: str
     vendor: str
     device: str
     name: str | None = None
     memory_bytes: int | None = None
+    capability: str | None = None
     driver: str | None = None
 
 

@@ -32,7 +32,7 @@ def gpus(box: Box, wsl: bool) -> Tuple[List[Dict[str, Any]], Optional[str]]:
                 gpu = {"vendor": NVIDIA, "driver": None, "name": None}
                 found.append(gpu)
             gpu.update((key, value) for key, value in seen.items() if value is not None)
-    blank = {"name": None, "memory_bytes": None, "driver": None}
+    blank = {"name": None, "memory_bytes": None, "capability": None, "driver": None}
     return [{**blank, **gpu} for gpu in sorted(found, key=lambda gpu: str(gpu["address"]))], driver
 
 

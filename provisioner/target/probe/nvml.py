@@ -1,9 +1,9 @@
-"""The few questions to NVIDIA's management library: names, memory, driver version."""
+"""The few questions to NVIDIA's management library: names, memory, compute capability, driver version."""
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from .box import Box
 
@@ -93,6 +93,7 @@ def device(box: Box, library: Any, index: int) -> Dict[str, Any]:
         "device": "0x%04x" % (pci.device_and_vendor >> 16),
         "name": None,
         "memory_bytes": None,
+        "capability": capability(box, library, handle, address),
     }
     try:
         call(library, "nvmlDeviceGetName", handle, name, ctypes.c_uint(96))
@@ -103,3 +104,20 @@ def device(box: Box, library: Any, index: int) -> Dict[str, Any]:
     except RefusedError as error:
         box.missing("gpus.%s" % address, str(error))
     return found
+
+
+def capability(box: Box, library: Any, handle: Any, address: str) -> Optional[str]:
+    """The compute capability, as in "8.9"; None when it is refused, or the library is older than the call."""
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    try:
+        call(
+            library,
+            "nvmlDeviceGetCudaComputeCapability",
+            handle,
+            ctypes.byref(major),
+            ctypes.byref(minor),
+        )
+    except RefusedError as error:
+        box.missing("gpus.%s.capability" % address, str(error))
+        return None
+    return "%d.%d" % (major.value, minor.value)

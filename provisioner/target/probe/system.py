@@ -7,6 +7,7 @@ import re
 import sys
 from typing import Any, Dict, List, Optional
 
+from . import firmware
 from .box import Box
 
 Mounts = List[Dict[str, Any]]
@@ -20,6 +21,7 @@ def operating_system(box: Box, mounts: Mounts) -> Dict[str, Any]:
     release = os_release(box)
     kernel = (box.look("os.kernel", "/proc/sys/kernel/osrelease") or "").strip()
     container = find_container(box, mounts)
+    in_wsl = wsl(box, kernel, container)
     return {
         "id": release.get("ID", "linux" if release else ""),
         "version_id": release.get("VERSION_ID", ""),
@@ -29,8 +31,9 @@ def operating_system(box: Box, mounts: Mounts) -> Dict[str, Any]:
         "arch": machine(box),
         **libc(box),
         "systemd": systemd(box),
-        "wsl": wsl(box, kernel, container),
+        "wsl": in_wsl,
         "container": container,
+        "secure_boot": firmware.secure_boot(box, in_wsl, container),
         "boot": (box.look("os.boot", "/proc/sys/kernel/random/boot_id") or "").strip(),
     }
 

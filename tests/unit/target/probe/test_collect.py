@@ -72,6 +72,7 @@ def test_facts_of_a_small_emulated_machine(plant: Plant) -> None:
             "systemd": True,
             "wsl": False,
             "container": None,
+            "secure_boot": None,
             "boot": "7d8c",
         },
         "python": None,
@@ -110,6 +111,7 @@ def test_facts_of_a_small_emulated_machine(plant: Plant) -> None:
         "unknown": [
             {"what": "os.arch", "why": "a recorded tree does not tell"},
             {"what": "os.libc", "why": "a recorded tree does not tell"},
+            {"what": "os.secure_boot", "why": "/sys/firmware is not there"},
             {"what": "disks", "why": "a recorded tree has no free space to measure"},
             {"what": "python", "why": "a recorded tree has no interpreter"},
         ],

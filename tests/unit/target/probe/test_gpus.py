@@ -70,7 +70,7 @@ BUS = {
 
 def test_gpus_of_an_emulated_bus_without_a_driver(plant: Plant) -> None:
     box = Box(str(plant({**BUS, f"/sys/bus/pci/devices/{RTX}/driver": "-> ../../../drivers/nouveau"})))
-    blank = {"vendor": "0x10de", "name": None, "memory_bytes": None}
+    blank = {"vendor": "0x10de", "name": None, "memory_bytes": None, "capability": None}
     assert gpus(box, wsl=False) == (
         [
             {"address": RTX, "device": "0x2684", "driver": "nouveau", **blank},
@@ -102,6 +102,7 @@ def test_gpus_of_an_emulated_bus_with_a_driver(plant: Plant) -> None:
                 "device": "0x2684",
                 "name": "NVIDIA GeForce RTX 4090",
                 "memory_bytes": None,
+                "capability": None,
                 "driver": "nvidia",
             }
         ],

@@ -51,6 +51,10 @@ class EmulatedLibrary:
         buffer.value = b"NVIDIA RTX %d" % handle.value
         return 0
 
+    def capability(self, _handle: Any, major: Any, minor: Any) -> int:
+        major._obj.value, minor._obj.value = 8, 9
+        return 0
+
     def memory(self, handle: Any, memory: Any) -> int:
         memory._obj.total = handle.value << 30
         return 0
@@ -65,6 +69,7 @@ FUNCTIONS: dict[str, Any] = {
     "nvmlDeviceGetPciInfo_v3": EmulatedLibrary.pci,
     "nvmlDeviceGetName": EmulatedLibrary.named,
     "nvmlDeviceGetMemoryInfo": EmulatedLibrary.memory,
+    "nvmlDeviceGetCudaComputeCapability": EmulatedLibrary.capability,
 }
 
 
@@ -74,6 +79,7 @@ def gpu(index: int, **more: Any) -> dict[str, Any]:
         "device": "0x2684",
         "name": f"NVIDIA RTX {index}",
         "memory_bytes": index << 30,
+        "capability": "8.9",
         **more,
     }
 
@@ -89,6 +95,10 @@ REFUSALS: dict[tuple[str, ...], tuple[dict[str, Any], list[str]]] = {
     ("nvmlDeviceGetMemoryInfo",): (
         {"driver": "550.54.15", "gpus": [gpu(1, memory_bytes=None), gpu(2, memory_bytes=None)]},
         ["nvmlDeviceGetMemoryInfo answered 3", "nvmlDeviceGetMemoryInfo answered 3"],
+    ),
+    ("nvmlDeviceGetCudaComputeCapability",): (
+        {"driver": "550.54.15", "gpus": [gpu(1, capability=None), gpu(2, capability=None)]},
+        ["nvmlDeviceGetCudaComputeCapability answered 3"] * 2,
     ),
 }
 
@@ -135,5 +145,5 @@ def test_emulated_nvml_adds_to_what_the_bus_shows(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(gpus, "driver_version", lambda _: "550.54.15")
     monkeypatch.setattr(gpus, "model", lambda *_: "NVIDIA RTX 4090")
     found, driver = gpus.gpus(Box("/"), wsl=False)
-    assert found[0] == {**on_bus, "name": "NVIDIA RTX 4090", "memory_bytes": None}
+    assert found[0] == {**on_bus, "name": "NVIDIA RTX 4090", "memory_bytes": None, "capability": "8.9"}
     assert driver == "550.54.15"
