@@ -13,11 +13,9 @@ ON, OFF, ATTRIBUTES = b"\x01", b"\x00", b"\x06\0\0\0"
 
 
 def efi(state: bytes | None, shim: bytes | None = None) -> dict[str, str | bytes]:
-    files: dict[str, str | bytes] = {"/sys/firmware/efi/efivars/": ""}
-    for path, value in ((firmware.SECURE_BOOT, state), (firmware.SHIM_CHECKS_NOTHING, shim)):
-        if value is not None:
-            files[path] = value
-    return files
+    variables = {firmware.SECURE_BOOT: state, firmware.SHIM_CHECKS_NOTHING: shim}
+    said = {path: value for path, value in variables.items() if value is not None}
+    return {"/sys/firmware/efi/efivars/": "", **said}
 
 
 LACKING = f"{firmware.SECURE_BOOT}: No such file or directory"
