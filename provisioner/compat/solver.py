@@ -1,0 +1,354 @@
+"""Choosing values for variables under constraints, and saying why there is no choice.
+
+Reasons come first here: each constraint names the facts it rests on, and a conflict is told as the smallest
+sets of facts that contradict each other. resolvelib's causes are not minimal, and z3, clingo or python-sat
+give cores of clauses that would have to be translated back, for tens of megabytes; a search over a few
+variables with some dozens of values each is shorter than that translation.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from provisioner.compat.knowledge import Confidence
+
+Kind = Literal["box", "data", "request"]
+_ORDER: Mapping[Kind, int] = {"box": 0, "data": 1, "request": 2}
+# How many ways out are looked for, and how many sets of facts are tried for them.
+_REMEDIES = 6
+_TRIES = 48
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One sentence the plan rests on: seen on the machine (box), known (data), or asked for (request).
+
+    `id` is stable and names the fact; `change` is what a person could change so that it holds no more.
+    """
+
+    id: str
+    text: str
+    kind: Kind
+    source: str = ""
+    confidence: Confidence | None = None
+    change: str = ""
+
+
+def always(*_values: Any) -> bool:
+    """Allows everything: for a constraint that only says what a value rests on."""
+    return True
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """`allows` of the values of the variables `over`; without any one of its facts it says nothing.
+
+    `about` tells whether it speaks of the values that were chosen: then its facts are among those used.
+    """
+
+    facts: tuple[Fact, ...]
+    over: tuple[str, ...]
+    allows: Callable[..., bool]
+    about: Callable[..., bool] = always
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The first choice in the order of variables and values, and the facts that speak of it."""
+
+    values: Mapping[str, Any]
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Facts that, changed together, make it possible, and the first choice there is then."""
+
+    facts: tuple[Fact, ...]
+    values: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return ", and ".join(fact.change for fact in self.facts)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Why there is no choice.
+
+    `chains` are disjoint, and each is minimal: its facts alone contradict each other, and without any one of
+    them they do not. `remedies` are ways out, the smallest first, each checked by solving.
+    """
+
+    chains: tuple[tuple[Fact, ...], ...]
+    remedies: tuple[Remedy, ...] = ()
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What a person could do, one sentence a way out."""
+        return tuple(str(remedy) for remedy in self.remedies)
+
+    def __str__(self) -> str:
+        return "; ".join(" → ".join(fact.text for fact in chain) for chain in self.chains)
+
+
+def solve(domains: Mapping[str, Sequence[Any]], constraints: Iterable[Constraint]) -> Solution | Conflict:
+    """The first solution, variables in order of importance and values in order of preference; or why none.
+
+    Raises ValueError where nothing is possible even without a single fact.
+    """
+    return Problem(domains, constraints).solve()
+
+
+@dataclass(frozen=True, eq=False)
+class _Rule:
+    """A constraint over numbered variables; `rows` remembers what it allows of the last open one."""
+
+    facts: int
+    over: tuple[int, ...]
+    allows: Callable[..., bool]
+    rows: dict[tuple[int, ...], int]
+
+
+class Problem:
+    """Variables with their values, and constraints; asked several times, it remembers what it found.
+
+    A set of facts, and a set of the values of a variable, is a number with a bit for each.
+    """
+
+    def __init__(self, domains: Mapping[str, Sequence[Any]], constraints: Iterable[Constraint]) -> None:
+        self._names = tuple(domains)
+        self._domains = tuple(tuple(domains[name]) for name in self._names)
+        self._constraints = tuple(constraints)
+        self._facts: dict[str, Fact] = {}
+        for constraint in self._constraints:
+            for fact in constraint.facts:
+                if self._facts.setdefault(fact.id, fact) != fact:
+                    raise ValueError(f"two facts are called {fact.id}")
+        self._bits = {name: 1 << number for number, name in enumerate(self._facts)}
+        place = {name: number for number, name in enumerate(self._names)}
+        self._rules = tuple(
+            _Rule(self._set(one.facts), tuple(place[name] for name in one.over), one.allows, {})
+            for one in self._constraints
+            if one.allows is not always
+        )
+        self._whole = tuple((1 << len(values)) - 1 for values in self._domains)
+        self._known: dict[tuple[int, tuple[int, ...]], bool] = {}
+        if not self._possible(0, self._whole):
+            raise ValueError("nothing is possible, whatever the facts")
+
+    def solve(self) -> Solution | Conflict:
+        """The first solution, or why there is none."""
+        everything = self._set(self._facts.values())
+        if self._possible(everything, self._whole):
+            chosen = self._first(everything, self._whole)
+            return Solution(chosen, tuple(self._used(chosen)))
+        chains = []
+        pool = everything
+        while not self._possible(pool, self._whole):
+            core = self._core(pool, self._whole)
+            chains.append(core)
+            pool &= ~core
+        return Conflict(
+            tuple(self._told(chain) for chain in chains), tuple(self._remedies(everything, chains))
+        )
+
+    def why_not(self, wanted: Mapping[str, Callable[[Any], bool]]) -> tuple[Fact, ...] | None:
+        """A minimal set of facts that forbids such values of some variables; None where they are possible.
+
+        An empty set: no value of a variable is such.
+        """
+        start = self._only(wanted)
+        everything = self._set(self._facts.values())
+        if self._possible(everything, start):
+            return None
+        return () if not self._possible(0, start) else self._told(self._core(everything, start))
+
+    def without(
+        self, dropped: Iterable[Fact], wanted: Mapping[str, Callable[[Any], bool]] | None = None
+    ) -> Mapping[str, Any] | None:
+        """The first choice if some facts did not hold, among the wanted values; None where there is none."""
+        pool, start = self._set(self._facts.values()) & ~self._set(dropped), self._only(wanted or {})
+        return self._first(pool, start) if self._possible(pool, start) else None
+
+    # --- facts ------------------------------------------------------------------------------------------
+
+    def _set(self, facts: Iterable[Fact]) -> int:
+        together = 0
+        for fact in facts:
+            together |= self._bits[fact.id]
+        return together
+
+    def _told(self, facts: int) -> tuple[Fact, ...]:
+        """In the order of a derivation: what was seen, what is known, what was asked for."""
+        members = [fact for name, fact in self._facts.items() if self._bits[name] & facts]
+        return tuple(sorted(members, key=lambda fact: _ORDER[fact.kind]))
+
+    def _used(self, chosen: Mapping[str, Any]) -> Iterator[Fact]:
+        told: set[str] = set()
+        for constraint in self._constraints:
+            if constraint.about(*(chosen[name] for name in constraint.over)):
+                yield from (fact for fact in constraint.facts if fact.id not in told)
+                told.update(fact.id for fact in constraint.facts)
+
+    # --- reasons ----------------------------------------------------------------------------------------
+
+    def _core(self, pool: int, start: tuple[int, ...]) -> int:
+        """A minimal set of facts that leaves nothing possible; the shorter of two that are looked for."""
+        mattering = 0
+        for rule in self._rules:
+            if rule.facts & ~pool == 0 and not (len(rule.over) == 1 and self._allows_all(rule)):
+                mattering |= rule.facts
+        members = [bit for bit in self._bits.values() if bit & mattering]
+
+        def impossible(facts: Iterable[int]) -> bool:
+            return not self._possible(sum(facts), start)
+
+        found = [_smallest(impossible, order) for order in (members, members[::-1])]
+        return sum(sorted(found, key=len)[0])
+
+    def _allows_all(self, rule: _Rule) -> bool:
+        variable = rule.over[0]
+        return self._row(rule, variable, [None] * len(self._names)) == self._whole[variable]
+
+    def _remedies(self, everything: int, chains: list[int]) -> Iterator[Remedy]:
+        """Sets of changeable facts, one of every contradiction: Reiter's tree of hitting sets, by breadth."""
+        cores, tried, found = list(chains), {0}, list[int]()
+        queue = deque([0])
+        while queue and len(found) < _REMEDIES and len(tried) < _TRIES:
+            dropped = queue.popleft()
+            if any(one & dropped == one for one in found):
+                continue
+            if self._possible(everything & ~dropped, self._whole):
+                found.append(dropped)
+                yield Remedy(self._told(dropped), self._first(everything & ~dropped, self._whole))
+                continue
+            core = next((one for one in cores if not one & dropped), None)
+            if core is None:
+                core = self._core(everything & ~dropped, self._whole)
+                cores.append(core)
+            # What was asked for is changed more easily than a machine.
+            for fact in reversed(self._told(core)):
+                more = dropped | self._bits[fact.id]
+                if fact.change and more not in tried:
+                    tried.add(more)
+                    queue.append(more)
+
+    # --- search -----------------------------------------------------------------------------------------
+
+    def _only(self, wanted: Mapping[str, Callable[[Any], bool]]) -> tuple[int, ...]:
+        masks = list(self._whole)
+        for name, fits in wanted.items():
+            variable = self._names.index(name)
+            values = self._domains[variable]
+            masks[variable] = sum(1 << number for number, value in enumerate(values) if fits(value))
+        return tuple(masks)
+
+    def _first(self, facts: int, start: tuple[int, ...]) -> dict[str, Any]:
+        masks = list(start)
+        for variable, values in enumerate(masks):
+            for number in _numbers(values):
+                masks[variable] = 1 << number
+                if self._possible(facts, tuple(masks)):
+                    break
+        return {
+            name: self._domains[variable][masks[variable].bit_length() - 1]
+            for variable, name in enumerate(self._names)
+        }
+
+    def _possible(self, facts: int, start: tuple[int, ...]) -> bool:
+        key = (facts, start)
+        if key not in self._known:
+            self._known[key] = self._look(facts, start)
+        return self._known[key]
+
+    def _look(self, facts: int, start: tuple[int, ...]) -> bool:
+        masks = list(start)
+        chosen: list[int | None] = [None] * len(masks)
+        touching: list[list[_Rule]] = [[] for _ in masks]
+        for rule in self._rules:
+            if rule.facts & ~facts:
+                continue
+            if not rule.over:
+                if not rule.allows():
+                    return False
+            elif len(rule.over) == 1:
+                masks[rule.over[0]] &= self._row(rule, rule.over[0], chosen)
+            else:
+                for variable in rule.over:
+                    touching[variable].append(rule)
+        return all(masks) and self._search(masks, chosen, touching)
+
+    def _search(self, masks: list[int], chosen: list[int | None], touching: list[list[_Rule]]) -> bool:
+        """Whether the rest can be chosen; the variable with the fewest values left first."""
+        unchosen = [number for number, value in enumerate(chosen) if value is None and touching[number]]
+        if not unchosen:
+            return True
+        variable = min(unchosen, key=lambda number: masks[number].bit_count())
+        for value in _numbers(masks[variable]):
+            chosen[variable] = value
+            narrowed = self._narrow(masks, chosen, touching[variable])
+            if narrowed is not None and self._search(narrowed, chosen, touching):
+                return True
+        chosen[variable] = None
+        return False
+
+    def _narrow(self, masks: list[int], chosen: list[int | None], rules: list[_Rule]) -> list[int] | None:
+        """What is left of the values once each rule with one open variable has spoken; None: nothing."""
+        left = list(masks)
+        for rule in rules:
+            unchosen = [variable for variable in rule.over if chosen[variable] is None]
+            if len(unchosen) == 1:
+                left[unchosen[0]] &= self._row(rule, unchosen[0], chosen)
+                if not left[unchosen[0]]:
+                    return None
+        return left
+
+    def _row(self, rule: _Rule, last: int, chosen: list[int | None]) -> int:
+        """The values of the last variable that a rule allows beside the chosen ones."""
+        key = (last, *(-1 if variable == last else _number(chosen[variable]) for variable in rule.over))
+        row = rule.rows.get(key)
+        if row is None:
+            values = [
+                None if variable == last else self._domains[variable][_number(chosen[variable])]
+                for variable in rule.over
+            ]
+            spot, row = rule.over.index(last), 0
+            for number, value in enumerate(self._domains[last]):
+                values[spot] = value
+                if rule.allows(*values):
+                    row |= 1 << number
+            rule.rows[key] = row
+        return row
+
+
+def _number(chosen: int | None) -> int:
+    assert chosen is not None, "asked before all but one are chosen"
+    return chosen
+
+
+def _numbers(mask: int) -> Iterator[int]:
+    """The places of the bits that are set, the lowest first."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
+
+
+def _smallest(impossible: Callable[[Iterable[int]], bool], members: list[int]) -> list[int]:
+    """A subset that is impossible, and is not without any one member (Junker 2004, QuickXplain)."""
+
+    def needed(background: list[int], added: bool, rest: list[int]) -> list[int]:
+        if added and impossible(background):
+            return []
+        if len(rest) == 1:
+            return rest
+        half = len(rest) // 2
+        first, second = rest[:half], rest[half:]
+        late = needed(background + first, True, second)
+        early = needed(background + late, bool(late), first)
+        return early + late
+
+    return needed([], False, members) if members else []
