@@ -206,8 +206,8 @@ class Problem:
         def impossible(facts: Iterable[int]) -> bool:
             return not self._possible(sum(facts), start)
 
-        found = [_smallest(impossible, order) for order in (members, members[::-1])]
-        return sum(sorted(found, key=len)[0])
+        found: list[list[int]] = [_smallest(impossible, order) for order in (members, members[::-1])]
+        return sum(min(found, key=len))
 
     def _allows_all(self, rule: _Rule) -> bool:
         variable = rule.over[0]
