@@ -206,8 +206,9 @@ class Problem:
         def impossible(facts: Iterable[int]) -> bool:
             return not self._possible(sum(facts), start)
 
-        found: list[list[int]] = [_smallest(impossible, order) for order in (members, members[::-1])]
-        return sum(min(found, key=len))
+        found = [_smallest(impossible, order) for order in (members, members[::-1])]
+        shortest = min(found, key=len)
+        return sum(shortest)
 
     def _allows_all(self, rule: _Rule) -> bool:
         variable = rule.over[0]

@@ -114,9 +114,7 @@ def test_the_ways_out_are_all_the_smallest_ones(problem: tuple[Domains, list[Con
 
 @given(problems(), st.data())
 @settings(max_examples=80, deadline=None)
-def test_why_a_value_was_not_chosen(
-    problem: tuple[Domains, list[Constraint]], data: st.DataObject
-) -> None:
+def test_why_a_value_was_not_chosen(problem: tuple[Domains, list[Constraint]], data: st.DataObject) -> None:
     domains, constraints = problem
     name = data.draw(st.sampled_from(sorted(domains)))
     value = data.draw(st.sampled_from(domains[name]))
