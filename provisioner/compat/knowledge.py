@@ -6,6 +6,7 @@ with `version`; memory is in bytes, bandwidth in bytes a second.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Literal, TypeVar
@@ -47,7 +48,9 @@ class Gpu(Sourced, frozen=True):
     """A card, or a slice of one. `memory_bytes` is None where it shares the machine's (`unified`).
 
     `pci` are device ids ("0x2684"); `aliases` other ways to write its name. Bandwidths in bytes a second:
-    of its memory, and of its link to the host in one direction.
+    of its memory, and of its link to the host in one direction. `nvswitch`: eight of them on one board are
+    joined by NVSwitch. `first_branch` is the oldest driver branch, where its architecture's first is too old.
+    `system_driver`: its driver is part of the system's own image (Jetson), and never installed.
     """
 
     name: str
@@ -59,6 +62,8 @@ class Gpu(Sourced, frozen=True):
     link_bandwidth: int | None = None
     nvswitch: bool = False
     unified: bool = False
+    first_branch: int | None = None
+    system_driver: bool = False
 
 
 class Branch(Sourced, frozen=True):
@@ -91,15 +96,18 @@ class System(Sourced, frozen=True):
     """A release of an operating system as it comes: what a described box has, and what it is called.
 
     `python` is its own interpreter, None where it has none that will do. `kernel` is the newest it ships.
+    `ids` are systems of other names that are the same release for all of this (Rocky Linux 9 is RHEL 9);
+    `glibc` is None where there is none.
     """
 
     name: str
     id: str
     version_id: str
     pretty: str
-    glibc: str
+    glibc: str | None
     python: str | None
     kernel: str
+    ids: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     arches: tuple[str, ...] = ("x86_64",)
     wsl: bool = False
@@ -191,9 +199,12 @@ def architectures() -> tuple[Architecture, ...]:
     return read("architectures", Architecture)
 
 
+@cache
 def gpus() -> tuple[Gpu, ...]:
-    """Every card that is known."""
-    return read("gpus", Gpu)
+    """Every card that is known; people write "RTX 4060 Laptop" for a GeForce RTX 4060 Laptop GPU."""
+    return tuple(
+        msgspec.structs.replace(gpu, aliases=(*gpu.aliases, *_shorter(gpu.name))) for gpu in read("gpus", Gpu)
+    )
 
 
 def branches() -> tuple[Branch, ...]:
@@ -229,3 +240,11 @@ def wheels() -> tuple[Wheel, ...]:
 def stacks() -> tuple[Stack, ...]:
     """Every stack of wheels that is known, the preferred ones first."""
     return read("stacks", Stack)
+
+
+def _shorter(name: str) -> Iterator[str]:
+    short = name.removeprefix("GeForce ")
+    if short != name:
+        yield short
+    if short.endswith(" Laptop GPU"):
+        yield short.removesuffix(" GPU")
