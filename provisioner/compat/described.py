@@ -182,7 +182,7 @@ def _operating_system(said: _Said) -> OperatingSystem:
         kernel=entry.kernel,
         arch=arch,
         libc="glibc" if entry.glibc else "",
-        libc_version=entry.glibc,
+        libc_version=entry.glibc or "",
         wsl=entry.wsl,
         secure_boot=said.secure_boot,
     )

@@ -6,7 +6,6 @@ with `version`; memory is in bytes, bandwidth in bytes a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Literal, TypeVar
@@ -199,12 +198,9 @@ def architectures() -> tuple[Architecture, ...]:
     return read("architectures", Architecture)
 
 
-@cache
 def gpus() -> tuple[Gpu, ...]:
-    """Every card that is known; people write "RTX 4060 Laptop" for a GeForce RTX 4060 Laptop GPU."""
-    return tuple(
-        msgspec.structs.replace(gpu, aliases=(*gpu.aliases, *_shorter(gpu.name))) for gpu in read("gpus", Gpu)
-    )
+    """Every card that is known."""
+    return read("gpus", Gpu)
 
 
 def branches() -> tuple[Branch, ...]:
@@ -240,11 +236,3 @@ def wheels() -> tuple[Wheel, ...]:
 def stacks() -> tuple[Stack, ...]:
     """Every stack of wheels that is known, the preferred ones first."""
     return read("stacks", Stack)
-
-
-def _shorter(name: str) -> Iterator[str]:
-    short = name.removeprefix("GeForce ")
-    if short != name:
-        yield short
-    if short.endswith(" Laptop GPU"):
-        yield short.removesuffix(" GPU")
