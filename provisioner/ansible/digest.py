@@ -14,8 +14,9 @@ from provisioner.profiles import LOCKS
 
 #: What of a role can change the box. README.md, state.yml and molecule/ cannot.
 ROLE_PARTS = ("defaults", "files", "handlers", "meta", "tasks", "templates", "vars")
-#: Every role sends code from the first; environments are built from the second.
-SHARED_PARTS = (PACKAGE / "target", LOCKS)
+#: Every role sends code from the first; the tools that fetch are built from the second. The lock of a profile
+#: is no part of its role: the plan names it by its digest, which is one of the role's inputs.
+SHARED_PARTS = (PACKAGE / "target", LOCKS / "tools.txt")
 
 
 def role_digest(role_dir: Path) -> str:
@@ -41,9 +42,7 @@ def _shared_digest() -> str:
 
 
 def _add(digest: hashlib._Hash, folder: Path, label: str) -> None:
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
         relative = path.relative_to(folder).as_posix()
         if not path.is_file() or "__pycache__" in path.parts or path.name.startswith("."):
             continue

@@ -57,6 +57,9 @@ _WHAT = (
         help="PEM file of a company's certificate authority; may be repeated.",
     ),
 )
+upgrade = click.option(
+    "--upgrade", is_flag=True, help="Take what is newer, where what is there would still do."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
@@ -139,6 +142,7 @@ def settings_from(options: dict[str, Any], where: Where) -> Settings:
         variables=variables,
         scope=options.pop("scope"),
         require_gpu=options.pop("require_gpu"),
+        upgrade=options.pop("upgrade", False),
     )
 
 

@@ -25,6 +25,7 @@ from provisioner.secrecy import masked_arguments
 @click.option(
     "--check", is_flag=True, help="Show what would change; change nothing; exit 5 if anything would."
 )
+@options.upgrade
 @click.option("--no-share", is_flag=True, help="Let each host fetch its weights by itself.")
 @options.as_json
 def command(check: bool, no_share: bool, as_json: bool, **rest: Any) -> int:

@@ -30,6 +30,7 @@ DECIDED: Mapping[str, str] = {
     ),
     "python_env_name": "say --set environment.lock=NAME",
     "python_env_lock": "say --set environment.lock=NAME",
+    "python_env_digest": "say --upgrade for the newest",
     "model_weights_name": f"say --model {origins.SAY}",
 }  # fmt: skip
 

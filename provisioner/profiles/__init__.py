@@ -185,6 +185,12 @@ def lock_text(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def lock_requirements(name: str) -> list[str]:
+    """The requirements that a shipped lock was resolved from."""
+    lines = (LOCKS / f"{name}.in").read_text(encoding="utf-8").splitlines()
+    return [line.partition("#")[0].strip() for line in lines if line.partition("#")[0].strip()]
+
+
 def lock_digest(name: str) -> str:
     """SHA-256 of a lock file, in hexadecimal."""
     return hashlib.sha256(lock_text(name).encode()).hexdigest()

@@ -64,6 +64,6 @@ def texts(secrets: dict[str, Any]) -> tuple[str, ...]:
 
 def complete(job: str, spec: dict[str, Any]) -> dict[str, Any]:
     """The spec with names that only the controller knows replaced by what they stand for."""
-    if job == "env" and "\n" not in spec.get("lock", ""):
+    if job == "env" and spec.get("lock") and "\n" not in spec["lock"]:
         return {**spec, "lock": profiles.lock_text(spec["lock"])}
     return job_spec(spec) if job == "weights" else spec

@@ -1,15 +1,18 @@
 """Job `env`: a Python environment that is exactly what its lock says, or an error that says why not.
 
 Spec: `path`, `lock` (requirements text with hashes), `python` (constraint), `uv` (path or null), `network`,
-and optionally `cache` (folder; default `.cache` beside the environment).
+and optionally `cache` (folder; default `.cache` beside the environment). A path that ends in twelve digits is
+named after its lock, which is then kept beside it as `<path>.txt`: with an empty `lock` that one is meant.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -18,7 +21,7 @@ from ..errors import TargetError
 from ..get_uv import get_uv
 from ..probe.observe import observe
 from . import process
-from .files import digest_of, read_json, write_json
+from .files import digest_of, read_json, write_json, write_text
 from .uv_errors import explain, without_uv
 
 CHANGES = True
@@ -41,6 +44,7 @@ _VENV_ENTRIES = {
 
 def inspect(spec: Dict[str, Any]) -> Optional[str]:
     """Why the environment must be made or mended; None when it is exactly what was asked for."""
+    spec = _with_lock(spec)
     path = spec["path"]
     if not os.path.isdir(path):
         return "there is no environment yet"
@@ -55,7 +59,8 @@ def inspect(spec: Dict[str, Any]) -> Optional[str]:
     if broken:
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         return f"changed since it was made: {', '.join(broken[:3])}{more}"
-    return None
+    kept = _kept(path)
+    return "its lock is not kept beside it" if kept and _text(kept) != spec["lock"] else None
 
 
 def describe(spec: Dict[str, Any]) -> Dict[str, Any]:
@@ -66,6 +71,7 @@ def describe(spec: Dict[str, Any]) -> Dict[str, Any]:
 
 def apply(spec: Dict[str, Any], context: Any, run: process.Runner = process.run) -> Dict[str, Any]:
     """Makes or mends the environment; returns what `describe` returns."""
+    spec = _with_lock(spec)
     path = spec["path"]
     marker = read_json(os.path.join(path, MARKER))
     if marker is None:
@@ -90,6 +96,34 @@ def apply(spec: Dict[str, Any], context: Any, run: process.Runner = process.run)
 def _code_dir(path: str) -> str:
     parent = os.path.dirname(path)
     return os.path.dirname(parent) if os.path.basename(parent) == "envs" else parent
+
+
+def _kept(path: str) -> Optional[str]:
+    """Where the lock of an environment that is named after it is kept."""
+    return path + ".txt" if re.search(r"-[0-9a-f]{12}$", path) else None
+
+
+def _with_lock(spec: Dict[str, Any]) -> Dict[str, Any]:
+    """The spec with the text of its lock: the one given, else the one kept beside the environment."""
+    if spec["lock"]:
+        return spec
+    path = spec["path"]
+    text = _text(_kept(path) or "")
+    if text is None:
+        raise TargetError(f"{path}: the lock it was made from is gone", "let a newer one be made: --upgrade")
+    if not path.endswith(hashlib.sha256(text.encode()).hexdigest()[:12]):
+        raise TargetError(
+            f"{path}.txt is not the lock that this environment was made from",
+            "let a newer one be made: --upgrade",
+        )
+    return {**spec, "lock": text}
+
+
+def _text(path: str) -> Optional[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
 
 
 def _wanted(spec: Dict[str, Any]) -> str:
@@ -209,6 +243,9 @@ class _Builder:
             raise explain(done, self._spec, self._env)
 
     def _finish(self) -> None:
+        kept = _kept(self._path)
+        if kept:
+            write_text(kept, self._spec["lock"])
         packages = _packages(self._path)
         write_json(
             os.path.join(self._path, MARKER),
@@ -284,3 +321,5 @@ def _remove_older(path: str) -> None:
     for _, other in sorted(older)[:-1]:
         print(f"removing the environment of an older lock: {other}", flush=True)
         shutil.rmtree(os.path.join(parent, other))
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(parent, other + ".txt"))

@@ -26,11 +26,15 @@ _OS_HINTS = {
 
 
 def write_json(path: str, value: Any) -> None:
-    """Writes JSON so that a reader, or a power cut, meets the old text or the new one and nothing between."""
+    """Writes JSON as `write_text` does."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes so that a reader, or a power cut, meets the old text or the new one and nothing between."""
     temporary = f"{path}.{os.getpid()}.tmp"
     with open(temporary, "w", encoding="utf-8") as out:
-        json.dump(value, out, ensure_ascii=False, indent=1, sort_keys=True)
-        out.write("\n")
+        out.write(text)
         out.flush()
         os.fsync(out.fileno())
     os.replace(temporary, path)

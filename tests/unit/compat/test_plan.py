@@ -47,6 +47,7 @@ def facts(**changes: Any) -> Facts:
 PLAIN_USER = {"user": {"name": "deploy", "uid": 1000, "home": "/home/u"}, "privilege": "none"}
 RECEIPT_REQUEST = {
     "profile": "gemma3-270m-transformers",
+    "chosen": False,
     "model": None,
     "profile_overrides": {"smoke.tokens": 7},
     "variables": {"host_base_pypi_index": "http://mirror/simple"},

@@ -91,7 +91,7 @@ def test_a_receipt_from_before_a_role_learnt_a_variable_is_drift_and_no_error() 
 
 
 def odd_input(box: Box) -> None:
-    box.inputs("python_env")["python_env_lock"] = "gone"
+    box.inputs("python_env").update(python_env_lock="gone", python_env_digest="")
 
 
 def lost(box: Box) -> None:

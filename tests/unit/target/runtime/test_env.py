@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -220,11 +221,14 @@ def test_environments_of_older_locks_go_if_they_are_ours_but_the_last_one(
         (parent / name).mkdir(parents=True)
         if marked:
             (parent / name / env.MARKER).write_text("{}")
+            (parent / f"{name}.txt").write_text("")
             os.utime(parent / name / env.MARKER, (1000.0 - age, 1000.0 - age))
     env.apply(spec, context, FakeUv())
     left = sorted(item.name for item in parent.iterdir())
     assert left == [
-        "llama-0123456789ab", "llama-bbbbbbbbbbbb", "llama-cccccccccccc", "llama-x", "other-aaaaaaaaaaaa",
+        "llama-0123456789ab", "llama-0123456789ab.txt", "llama-bbbbbbbbbbbb",
+        "llama-cccccccccccc", "llama-cccccccccccc.txt", "llama-x", "llama-x.txt",
+        "other-aaaaaaaaaaaa", "other-aaaaaaaaaaaa.txt",
     ]  # fmt: skip
 
 
@@ -299,3 +303,60 @@ def test_machines_that_share_a_cache_do_not_take_each_others_lock(
     assert env.apply(spec, context, run)["packages"]["alpha"] == "1.0"
     assert shared[0] != shared[1]
     assert list((tmp_path / "cache/uv").glob("sync-*")) == []
+
+
+def of_its_own_lock(spec: dict[str, Any]) -> dict[str, Any]:
+    """The spec with its path named after its lock, as the role has it."""
+    digits = hashlib.sha256(LOCK.encode()).hexdigest()[:12]
+    return {**spec, "path": str(Path(spec["path"]).with_name(f"llama-{digits}"))}
+
+
+def test_an_environment_is_mended_from_the_lock_kept_beside_it(
+    spec: dict[str, Any], context: FakeContext
+) -> None:
+    spec = of_its_own_lock(spec)
+    built = env.apply(spec, context, FakeUv())
+    kept = {**spec, "lock": ""}
+    assert env.inspect(kept) is None
+    for damage in (cut, lose_python, lose_marker):
+        damage(Path(spec["path"]))
+        assert env.inspect(kept) is not None
+        assert env.apply(kept, context, FakeUv()) == built
+    assert env.inspect(spec) is None
+
+
+def test_a_lock_that_is_not_kept_is_put_there_again(spec: dict[str, Any], context: FakeContext) -> None:
+    env.apply(spec, context, FakeUv())
+    Path(spec["path"] + ".txt").unlink()
+    assert env.inspect(spec) == "its lock is not kept beside it"
+    env.apply(spec, context, FakeUv())
+    assert env.inspect(spec) is None
+    assert Path(spec["path"] + ".txt").read_text() == LOCK
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def flipped(path: Path) -> None:
+    path.write_text(LOCK.replace("1.0", "1.1"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (gone, "the lock it was made from is gone"),
+        (flipped, "is not the lock that this environment was made from"),
+    ],
+)
+def test_a_kept_lock_that_is_not_the_one_is_refused(
+    spec: dict[str, Any], context: FakeContext, damage: Callable[[Path], None], message: str
+) -> None:
+    spec = of_its_own_lock(spec)
+    env.apply(spec, context, FakeUv())
+    damage(Path(spec["path"] + ".txt"))
+    with pytest.raises(TargetError, match=message):
+        env.inspect({**spec, "lock": ""})
+    with pytest.raises(TargetError, match=message):
+        env.apply({**spec, "lock": ""}, context, FakeUv())
+    assert env.describe(spec)["packages"] == {"alpha": "1.0", "beta-two": "2.0"}

@@ -1,0 +1,62 @@
+"""What is on a box and still satisfies its profile stays, though this tool has something newer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from provisioner import profiles
+from provisioner.facts import Facts, Receipt
+from provisioner.profiles import Environment
+
+_PATH = re.compile(r".*/(?P<name>[^/]+)-(?P<digest>[0-9a-f]{12})")
+
+
+def environment_digest(facts: Facts, scope: str, wanted: Environment, *, upgrade: bool) -> str:
+    """The twelve digits of the environment to have: of the one that is there, if it will do, else the lock's.
+
+    A requirements file of the user's own is meant as it is now, and never answered with an older one.
+    """
+    newest = profiles.lock_digest(wanted.lock)[:12]
+    receipt = facts.receipt("python_env", scope)
+    if upgrade or receipt is None or "/" in wanted.lock:
+        return newest
+    return kept(receipt, wanted) or newest
+
+
+def kept(receipt: Receipt, wanted: Environment) -> str | None:
+    """The digits of the environment that this receipt of python_env tells of, if it is whole and will do."""
+    body = receipt.body
+    if body is None:
+        return None
+    here = next((known for known in body.resources if known.get("id") == "python_env.env"), {})
+    found = _PATH.fullmatch(str(here.get("path", "")))
+    whole = all(receipt.observed.get(known["id"]) == known["value"] for known in body.resources)
+    with_lock = any(known["id"] == "python_env.lock" for known in body.resources)
+    if found is None or found["name"] != wanted.lock or not (whole and with_lock):
+        return None
+    result = body.result or {}
+    lacking = unsatisfied(wanted, result.get("python"), result.get("packages"))
+    return None if any(True for _ in lacking) else found["digest"]
+
+
+def unsatisfied(wanted: Environment, python: Any, packages: Any) -> Iterator[str]:
+    """What a lock's own requirements ask for and these packages, {name: version}, are not."""
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion
+
+    there = packages if isinstance(packages, Mapping) else {}
+    if not isinstance(python, str) or not SpecifierSet(wanted.python).contains(python):
+        yield f"Python {wanted.python}"
+    for text in profiles.lock_requirements(wanted.lock):
+        asked = Requirement(text)
+        version = there.get(canonicalize_name(asked.name))
+        try:
+            will_do = isinstance(version, str) and asked.specifier.contains(version, prereleases=True)
+        except InvalidVersion:
+            will_do = False
+        if not will_do:
+            yield text
