@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import click
+import msgspec
 
 from provisioner import profiles
 from provisioner.cli import output
+from provisioner.profiles import lockfiles
 from provisioner.report import words
 
 
@@ -17,7 +19,8 @@ def command(as_json: bool) -> None:
     """List the profiles: what they bring, what they need, under which licence."""
     known = [profiles.load(name) for name in profiles.names()]
     if as_json:
-        output.document({"schema": 1, "profiles": [asdict(item) for item in known]})
+        listed = [{**asdict(item), "lock": _lock(item.environment.lock)} for item in known]
+        output.document({"schema": 1, "profiles": listed})
         return
     for item in known:
         needs = item.requires
@@ -29,7 +32,15 @@ def command(as_json: bool) -> None:
             f"  needs {words.count(needs.cores, 'core')}, {words.size(needs.memory_bytes)} of memory, "
             f"{words.size(needs.disk_bytes)} of disk{gpu}"
         )
+        if lock := lockfiles.find(item.environment.lock):
+            click.echo(f"  lock {lock.name}: {'; '.join(place.text for place in lock.platforms)}")
         click.echo(f"  licence: {item.license.name}, {item.license.url}")
+
+
+def _lock(name: str) -> dict[str, object] | None:
+    """What is known of a lock that comes with the tool."""
+    lock = lockfiles.find(name)
+    return None if lock is None else msgspec.to_builtins(lock)
 
 
 def _weights(model: profiles.Model) -> str:
