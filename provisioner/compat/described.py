@@ -158,7 +158,7 @@ def _agree(
         raise UsageError(
             f"--os {os} with --driver {driver}: macOS has no NVIDIA driver", hint="leave one of them out"
         )
-    if said.arch is not None and said.arch not in said.system.arches:
+    if said.arch is not None and said.arch not in map(_ARCHES.get, said.system.arches):
         raise UsageError(
             f"--arch {arch} with --os {os}: it is known for {' and '.join(said.system.arches)} only",
             hint="leave --arch out, or name another system",
@@ -189,10 +189,11 @@ def _operating_system(said: _Said) -> OperatingSystem:
 
 
 def _known_arch(said: _Said) -> str | None:
-    """What was said, or what the system leaves no choice of."""
-    if said.arch is None and said.system is not None and len(said.system.arches) == 1:
-        return said.system.arches[0]
-    return said.arch
+    """What was said, as its system calls it, or what the system leaves no choice of."""
+    arches = said.system.arches if said.system else ()
+    if said.arch is None:
+        return arches[0] if len(arches) == 1 else None
+    return next((name for name in arches if _ARCHES.get(name) == said.arch), said.arch)
 
 
 def _interpreter(python: str | None, entry: knowledge.System | None) -> Python | None:

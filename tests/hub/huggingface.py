@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from tests.hub.server import Answer, Hub, Request, serve
@@ -78,11 +79,10 @@ class HuggingFace:
     def _sibling(self, name: str, content: Content) -> dict[str, object]:
         if self.lists_names_only:
             return {"rfilename": name}
-        body = content if isinstance(content, bytes) else content.read_bytes()
-        blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
-        item: dict[str, object] = {"rfilename": name, "size": len(body), "blobId": blob}
+        size, blob, sha256 = _said(content)
+        item: dict[str, object] = {"rfilename": name, "size": size, "blobId": blob}
         if name in self.large:
-            item["lfs"] = {"sha256": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 130}
+            item["lfs"] = {"sha256": sha256, "size": size, "pointerSize": 130}
         return item
 
     def _file(self, parts: list[str], token: str) -> Answer:
@@ -96,12 +96,10 @@ class HuggingFace:
         if name not in self.commits[commit]:
             return _error(404, "EntryNotFound", "Entry not found")
         content = self.commits[commit][name]
-        body = content if isinstance(content, bytes) else content.read_bytes()
-        blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+        size, blob, sha256 = _said(content)
         headers = {"X-Repo-Commit": commit, "ETag": f'"{blob if self.etags else name}"'}
         if name in self.large and self.etags:
-            digest = hashlib.sha256(body).hexdigest()
-            headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(body))}
+            headers |= {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(size)}
         if self.cdn and name in self.large:
             return Answer(b"", 302, {**headers, "Location": f"{self.cdn}/cdn/{name}"})
         return Answer(content, headers=headers)
@@ -118,6 +116,23 @@ def hugging_face(files: Mapping[str, Content], large: set[str] | None = None) ->
         emulated = HuggingFace(hub, {COMMIT: dict(files)}, {"main": COMMIT}, large or set())
         hub.routes.append(emulated.route)
         yield emulated
+
+
+def _said(content: Content) -> tuple[int, str, str]:
+    """Size, git's digest and SHA-256; of a file on the disk they are remembered."""
+    if isinstance(content, bytes):
+        return _digests(content)
+    return _digests_of(content, content.stat().st_mtime_ns)
+
+
+@cache
+def _digests_of(path: Path, _time: int) -> tuple[int, str, str]:
+    return _digests(path.read_bytes())
+
+
+def _digests(body: bytes) -> tuple[int, str, str]:
+    blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+    return len(body), blob, hashlib.sha256(body).hexdigest()
 
 
 def _refs(kind: str, names: Mapping[str, str]) -> list[dict[str, str]]:

@@ -45,7 +45,8 @@ def ask(url: str, env: Mapping[str, str], headers: Optional[Mapping[str, str]] =
         request.add_unredirected_header(name, value)
     try:
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            # A new one each time: urlopen's own keeps the proxies of the first call.
+            with urllib.request.build_opener().open(request, timeout=TIMEOUT_S) as answer:
                 return _read(answer.status, answer)
         except urllib.error.HTTPError as error:
             with error:

@@ -40,7 +40,7 @@ SYSTEMS = (
     system("centos7", glibc="2.17", python=None, kernel="3.10"),
     system("el9", id="rhel", version_id="9", aliases=("rocky9", "almalinux9")),
     system("wsl2", id="ubuntu", version_id="24.04", wsl=True),
-    system("macos", glibc="", version_id="15", arches=("aarch64",)),
+    system("macos", glibc="", version_id="15", arches=("arm64",)),
 )
 CARD = knowledge.Gpu(
     name="GeForce RTX 4090", capability="8.9", memory_bytes=24 << 30, pci=("0x2684",),
@@ -145,6 +145,12 @@ def test_what_is_said_is_known_and_no_more(said: dict[str, Any], missing: set[st
 def test_a_system_brings_what_it_comes_with(said: str, python: Python | None, kernel: str, wsl: bool) -> None:
     found = described(os=said)
     assert (found.python, found.os.kernel, found.os.wsl) == (python, kernel, wsl)
+
+
+@pytest.mark.parametrize("said", [{}, {"arch": "arm64"}, {"arch": "aarch64"}])
+def test_an_architecture_is_called_what_its_system_calls_it(said: dict[str, Any]) -> None:
+    assert described(os="macos", **said).os.arch == "arm64"
+    assert described(os="ubuntu24.04", arch="arm64").os.arch == "aarch64"
 
 
 def test_without_root_the_places_are_the_users() -> None:

@@ -10,8 +10,9 @@ from ..files import size_text
 
 # No tensor of any machine is larger; a product beyond it is a lie, and exact arithmetic on it costs time.
 LARGEST = (1 << 63) - 1
-# Reads of a remote file are requests: few and large. Headers without a tokenizer fit into one or two.
-WINDOW = 1 << 20
+# Reads of a remote file are requests: few, but the header of safetensors is short. So they begin small, and
+# each is twice the one before: a tokenizer of megabytes comes in a few.
+FIRST_WINDOW, WINDOW = 1 << 17, 1 << 20
 
 
 class BadHeader(Exception):  # noqa: N818  (an answer about a file, which callers turn into a sentence)
@@ -63,7 +64,7 @@ class Cursor:
 
     def __init__(self, file: BinaryIO, size: int, limit: int) -> None:
         self._file, self._size, self._limit = file, size, limit
-        self._window, self._start = b"", 0
+        self._window, self._start, self._step = b"", 0, FIRST_WINDOW
         self.at = 0
 
     @property
@@ -77,7 +78,8 @@ class Cursor:
         begin = self.at - self._start
         if not 0 <= begin <= begin + count <= len(self._window):
             self._file.seek(self.at)
-            self._window, self._start = self._read(max(count, min(WINDOW, self.left))), self.at
+            self._window, self._start = self._read(max(count, min(self._step, self.left))), self.at
+            self._step = min(WINDOW, self._step * 2)
             begin = 0
             if len(self._window) < count:
                 raise BadHeader(f"the file could not be read to the end of {what}")
