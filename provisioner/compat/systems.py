@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import msgspec
 
+from provisioner.compat.knowledge import Confidence
 from provisioner.facts import OperatingSystem
 from provisioner.yamlfile import load_yaml
 
@@ -19,7 +20,7 @@ class Unserved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     because: tuple[str, ...]
     change: str
     source: str
-    confidence: str
+    confidence: Confidence
 
 
 def unserved(os: OperatingSystem) -> Unserved | None:

@@ -1,0 +1,114 @@
+"""One question to the plan: a machine, what is asked for, and the words in which its facts are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from provisioner import profiles
+from provisioner.compat import knowledge
+from provisioner.compat.box import Box
+from provisioner.compat.solver import Fact
+from provisioner.profiles import Profile
+from provisioner.sizing.model import Load, Shape
+
+CPU_WAY = f"take --profile {profiles.DEFAULT_WITHOUT_GPU}, which runs on the CPU"
+# The weakest of several confidences is the confidence of what they say together.
+_WEAKEST: tuple[knowledge.Confidence, ...] = ("unconfirmed", "memory", "doc", "ran")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked for beside a profile.
+
+    `cuda` is a toolkit: None for this tool's default, "none", or a release. `driver` is a branch or "keep".
+    `installs` names what this run can install (driver, toolkit). `route` is a way to install that is wanted,
+    `shape` the model as far as its memory goes, None where that is not known.
+    """
+
+    profile: Profile
+    cuda: str | None = None
+    driver: str | None = None
+    require_gpu: bool = False
+    load: Load = field(default_factory=Load)
+    installs: frozenset[str] = frozenset({"driver", "toolkit"})
+    upgrade: bool = False
+    route: str | None = None
+    shape: Shape | None = None
+    scope: Literal["auto", "system", "user"] = "auto"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A machine and what is asked of it."""
+
+    box: Box
+    ask: Ask
+
+    @cached_property
+    def stack(self) -> knowledge.Stack | None:
+        """The wheels of the profile's environment, None where nothing is known of its lock."""
+        lock = self.ask.profile.environment.lock
+        return next((stack for stack in knowledge.stacks() if stack.lock == lock), None)
+
+    @cached_property
+    def gpu_route(self) -> bool:
+        """Whether the model is to run on a GPU."""
+        profile = self.ask.profile
+        return profile.needs_gpu or (self.stack is not None and self.stack.device == "cuda")
+
+    @cached_property
+    def system(self) -> Fact:
+        """Which system it is."""
+        return seen("os", f"{self.box.name} here", "another system")
+
+    @cached_property
+    def place(self) -> tuple[Fact, ...]:
+        """Which system it is, and on what kind of machine where that is not the usual one."""
+        if self.box.arch in ("", "x86_64"):
+            return (self.system,)
+        return (self.system, seen("os.arch", f"{self.box.arch} here", "another machine"))
+
+    @cached_property
+    def gpu_wanted(self) -> Fact:
+        """That the profile runs on a GPU."""
+        name = self.ask.profile.name
+        return asked("request.profile.gpu", f"{name} runs on an NVIDIA GPU", CPU_WAY)
+
+
+def seen(id_: str, text: str, change: str = "") -> Fact:
+    """A fact of the machine."""
+    return Fact(id_, text, "box", source="the machine", change=change)
+
+
+def known(id_: str, text: str, *entries: knowledge.Sourced) -> Fact:
+    """A fact of the data, as sure as the least sure of the entries that it comes from."""
+    sources = "; ".join(dict.fromkeys(entry.source for entry in entries))
+    return Fact(id_, text, "data", sources, _weakest(entry.confidence for entry in entries))
+
+
+def own(id_: str, text: str) -> Fact:
+    """A fact of this tool: what it does and does not do."""
+    return Fact(id_, text, "data", "this version of provision", "ran")
+
+
+def asked(id_: str, text: str, change: str = "") -> Fact:
+    """A fact of the request."""
+    return Fact(id_, text, "request", source="the request", change=change)
+
+
+def _weakest(all_: Iterable[knowledge.Confidence]) -> knowledge.Confidence:
+    return min(all_, key=_WEAKEST.index, default="unconfirmed")
+
+
+def listed(items: Iterable[str]) -> str:
+    """a, b and c."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def gigabytes(count: int) -> str:
+    """Bytes for a person: 8.6 GB, 24 GB."""
+    return f"{count / 1e9:.0f} GB" if count >= 10e9 else f"{count / 1e9:.1f} GB"

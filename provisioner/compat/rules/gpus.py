@@ -1,0 +1,60 @@
+"""What is told of a GPU: that it is there, and its compute capability."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from provisioner.compat import knowledge
+from provisioner.compat.box import Box, Device
+from provisioner.compat.rules.case import known, seen
+from provisioner.compat.solver import Fact
+
+
+def here(device: Device) -> Fact:
+    """That it is there."""
+    count = f"{device.count} × " if device.count > 1 else ""
+    return seen(f"gpu.{device.name}", f"{count}{device.name} here", "another GPU")
+
+
+def none_here(box: Box) -> Fact:
+    """That there is none."""
+    return seen("gpu.none", "no NVIDIA GPU found", "a machine with an NVIDIA GPU")
+
+
+def is_of(device: Device) -> tuple[Fact, ...]:
+    """Which compute capability it has; empty where that is not known."""
+    if device.capability is None:
+        return ()
+    capability = capability_of(device)
+    generation = f" ({capability.architecture})" if capability else ""
+    text = f"{device.name} is {sm(device.capability)}{generation}"
+    entry = device.entry
+    if entry is None or entry.capability != device.capability:
+        return (here(device), seen(f"gpu.{device.name}.capability", text))
+    return (here(device), known(f"gpus.{entry.name}.capability", text, entry))
+
+
+def capability_of(device: Device) -> knowledge.Capability | None:
+    """What is known of its compute capability."""
+    return _capabilities().get(device.capability or "")
+
+
+def architecture_of(device: Device) -> knowledge.Architecture | None:
+    """What is known of its generation."""
+    capability = capability_of(device)
+    return _architectures().get(capability.architecture) if capability else None
+
+
+def sm(capability: str) -> str:
+    """A compute capability as binaries name it: sm_89."""
+    return f"sm_{capability.replace('.', '')}"
+
+
+@cache
+def _capabilities() -> dict[str, knowledge.Capability]:
+    return {entry.capability: entry for entry in knowledge.capabilities()}
+
+
+@cache
+def _architectures() -> dict[str, knowledge.Architecture]:
+    return {entry.name: entry for entry in knowledge.architectures()}

@@ -1,0 +1,167 @@
+"""The CUDA toolkit: one that compiles for every GPU, by a way that is known, on a driver that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provisioner.compat import knowledge
+from provisioner.compat.knowledge import ToolkitRoute, version
+from provisioner.compat.rules import drivers, gpus, systems
+from provisioner.compat.rules.case import Case, asked, known, listed, own
+from provisioner.compat.solver import Constraint, always
+from provisioner.errors import UsageError
+from provisioner.nearest import nearest_hint
+
+TOOLKIT = "toolkit"
+DEFAULT = "12.4"
+NEWER_OR_NONE = "say --cuda none: the wheels bring their own CUDA"
+
+
+@dataclass(frozen=True)
+class ToolkitWay:
+    """A toolkit that could be installed; `cuda` is "" for none, `route` None where no way is known here."""
+
+    cuda: str = ""
+    route: ToolkitRoute | None = None
+
+
+def domain(case: Case) -> tuple[ToolkitWay, ...]:
+    """The default, the oldest newer one, none, and those that only somebody who asks gets."""
+    ways = sorted(_ways(case), key=lambda way: version(way.cuda))
+    usual = [way for way in ways if version(way.cuda) >= version(DEFAULT)]
+    older = [way for way in reversed(ways) if way not in usual]
+    if case.gpu_route:
+        return (*usual, ToolkitWay(), *older)
+    return (ToolkitWay(), *usual, *older)
+
+
+def rules(case: Case) -> Iterator[Constraint]:
+    """What a toolkit must and must not be."""
+    yield from _asked_for(case)
+    for device in case.box.gpus or ():
+        entry = gpus.capability_of(device)
+        if entry is None:
+            continue
+        name, premises = gpus.sm(entry.capability), gpus.is_of(device)
+        first, last = version(entry.first_cuda), entry.last_cuda and version(entry.last_cuda)
+        fact = known(
+            f"capabilities.{entry.capability}.first_cuda", f"{name} needs CUDA {entry.first_cuda} or newer", entry
+        )  # fmt: skip
+        yield Constraint(
+            (*premises, fact),
+            (TOOLKIT,),
+            lambda way, first=first: not way.cuda or version(way.cuda) >= first,
+            _is_one,
+        )
+        if last:
+            fact = known(
+                f"capabilities.{entry.capability}.last_cuda", f"CUDA {entry.last_cuda} is the last for {name}", entry
+            )  # fmt: skip
+            yield Constraint(
+                (*premises, fact),
+                (TOOLKIT,),
+                lambda way, last=last: not way.cuda or version(way.cuda) <= last,
+                _is_one,
+            )
+    yield from _by_a_route(case)
+    yield from _on_a_driver(case)
+    fact = own("tool.toolkit_root", "installing a CUDA toolkit needs root")
+    yield Constraint(
+        (fact,), (systems.SCOPE, TOOLKIT), lambda scope, way: scope == "system" or not way.cuda,
+        lambda _scope, way: bool(way.cuda),
+    )  # fmt: skip
+    if "toolkit" not in case.ask.installs:
+        fact = asked("tool.toolkit", "this version installs no CUDA toolkit", NEWER_OR_NONE)
+        yield Constraint((fact,), (TOOLKIT,), lambda way: not way.cuda, lambda _way: False)
+
+
+def _ways(case: Case) -> Iterator[ToolkitWay]:
+    for entry in knowledge.toolkits():
+        serving = [route for route in _routes(case) if entry.cuda in route.cuda]
+        yield from (ToolkitWay(entry.cuda, route) for route in serving)
+        # Where less were known of the box, it could be had.
+        yield ToolkitWay(entry.cuda)
+
+
+def _routes(case: Case) -> list[ToolkitRoute]:
+    system, arch = case.box.system, case.box.arch
+    return [
+        route
+        for route in knowledge.toolkit_routes()
+        if system is not None
+        and system.name in route.systems
+        and (not arch or arch in route.arches)
+        and (not route.asked_only or route.route == case.ask.route)
+    ]
+
+
+def _asked_for(case: Case) -> Iterator[Constraint]:
+    wanted, route = case.ask.cuda, case.ask.route
+    names = [entry.cuda for entry in knowledge.toolkits()]
+    if wanted is not None:
+        if wanted != "none" and wanted not in names:
+            raise UsageError(
+                f"--cuda {wanted}: no such release is known", hint=nearest_hint(wanted, [*names, "none"])
+            )
+        fact = asked("request.cuda", f"--cuda {wanted}", NEWER_OR_NONE if wanted != "none" else "")
+        cuda = "" if wanted == "none" else wanted
+        yield Constraint((fact,), (TOOLKIT,), lambda way: way.cuda == cuda)
+    routes = [entry.route for entry in (*knowledge.toolkit_routes(), *knowledge.driver_routes())]
+    if route is not None and route not in routes:
+        raise UsageError(
+            f"--route {route}: no such way is known", hint=nearest_hint(route, list(dict.fromkeys(routes)))
+        )
+    if route is not None and any(entry.route == route for entry in knowledge.toolkit_routes()):
+        fact = asked("request.route", f"--route {route}", "leave --route out")
+        yield Constraint(
+            (fact,), (TOOLKIT,), lambda way: way.route is None or way.route.route == route, _is_one
+        )
+
+
+def _by_a_route(case: Case) -> Iterator[Constraint]:
+    system = case.box.system
+    name = system.name if system else case.box.name
+    routes = _routes(case)
+    releases = sorted({cuda for route in routes for cuda in route.cuda}, key=version)
+    if routes:
+        text = f"on {name} CUDA {listed(releases)} can be installed"
+        fact = known(f"toolkit_routes.{name}", text, *routes)
+    else:
+        fact = own(f"toolkit_routes.{name}", f"no way to install a CUDA toolkit on {name} is known")
+    yield Constraint(
+        (*case.place, fact), (TOOLKIT,), lambda way: not way.cuda or way.route is not None, lambda _way: False
+    )
+    for number, route in enumerate(routes):
+        fact = known(
+            f"toolkit_routes.{route.route}.{number}",
+            f"{route.route} installs CUDA {listed(route.cuda)} on {name}",
+            route,
+        )
+        yield Constraint(
+            (*case.place, fact), (TOOLKIT,), always, lambda way, route=route: way.route is route
+        )
+
+
+def _on_a_driver(case: Case) -> Iterator[Constraint]:
+    """With a GPU there, a driver that runs all of what the toolkit makes."""
+    if not case.box.gpus:
+        return
+    for entry in knowledge.toolkits():
+        fact = known(f"toolkits.{entry.cuda}.driver", f"CUDA {entry.cuda} needs driver {entry.driver} or newer", entry)
+
+        def is_it(way: ToolkitWay, cuda: str = entry.cuda) -> bool:
+            return way.cuda == cuda
+
+        yield from drivers.at_least(case, entry.driver, (fact,), TOOLKIT, is_it)
+        if case.box.driver is None and case.box.driver_known:
+            yield Constraint(
+                (drivers.loaded(case.box), fact),
+                (TOOLKIT, drivers.DRIVER),
+                lambda way, driver, is_it=is_it: not is_it(way) or driver.kind != "none",
+                lambda way, _driver, is_it=is_it: is_it(way),
+            )
+
+
+def _is_one(way: ToolkitWay) -> bool:
+    return bool(way.cuda)
