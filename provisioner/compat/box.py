@@ -33,7 +33,7 @@ _MATTERS = {
 
 @dataclass(frozen=True)
 class Device:
-    """GPUs of one model: `name` as people say it, `memory_bytes` of the largest, `entry` what is known of it."""
+    """GPUs of one model: `name` as people say it, `memory_bytes` of the largest."""
 
     name: str
     count: int

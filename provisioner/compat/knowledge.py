@@ -112,6 +112,14 @@ class System(Sourced, frozen=True):
     wsl: bool = False
 
 
+class ManagedPython(Sourced, frozen=True):
+    """An interpreter that uv can bring: "3.12", and the oldest glibc that it runs on."""
+
+    python: str
+    glibc: str
+    arches: tuple[str, ...] = ("x86_64",)
+
+
 class DriverRoute(Sourced, frozen=True):
     """A way to install a driver on some systems. `signed`: by whom Secure Boot trusts its modules:
     the distribution, a key of the machine's owner that must be enrolled (mok), or nobody.
@@ -216,6 +224,11 @@ def toolkits() -> tuple[Toolkit, ...]:
 def systems() -> tuple[System, ...]:
     """Every operating system that is known."""
     return read("systems", System)
+
+
+def pythons() -> tuple[ManagedPython, ...]:
+    """Every interpreter that uv can bring, the preferred ones first."""
+    return read("pythons", ManagedPython)
 
 
 def driver_routes() -> tuple[DriverRoute, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from provisioner import profiles
+from provisioner.compat.box import largest_vram, usable_memory
 from provisioner.facts import Facts
 from provisioner.profiles import Profile
 
@@ -34,11 +35,10 @@ def _size(profile: Profile) -> tuple[int, int]:
 
 def _fits(facts: Facts, profile: Profile) -> bool:
     needs = profile.requires
-    known = [count for count in (facts.memory.total_bytes, facts.memory.limit_bytes) if count is not None]
-    memory, cores = min(known, default=None), facts.cpu.cores
+    memory, cores = usable_memory(facts), facts.cpu.cores
     if memory is not None and memory < needs.memory_bytes * MEMORY_TOLERANCE:
         return False
     if cores is not None and cores < needs.cores:
         return False
-    vram = max((gpu.memory_bytes or 0 for gpu in facts.gpus), default=0) if facts.driver_version else 0
+    vram = largest_vram(facts) if facts.driver_version else 0
     return vram >= needs.vram_bytes

@@ -59,6 +59,13 @@ class Case:
         profile = self.ask.profile
         return profile.needs_gpu or (self.stack is not None and self.stack.device == "cuda")
 
+    @property
+    def scope(self) -> Literal["system", "user"]:
+        """Where everything goes: the whole system's folders with root, else one user's."""
+        if self.ask.scope != "auto":
+            return self.ask.scope
+        return "system" if self.box.root else "user"
+
     @cached_property
     def system(self) -> Fact:
         """Which system it is."""

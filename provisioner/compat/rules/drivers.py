@@ -60,7 +60,7 @@ def rules(case: Case) -> Iterator[Constraint]:
     yield from _asked_for(case)
     if not case.box.gpus:
         nothing = (
-            gpus.none_here(case.box)
+            gpus.none_here()
             if case.box.gpus is not None
             else own("tool.gpus", "a driver is installed for a GPU that was seen")
         )
@@ -101,15 +101,10 @@ def at_least(
         yield Constraint((*premises, fact), over, always if enough else allows, speaks)
 
 
-def floor_text(way: DriverWay) -> str:
-    """A driver in words."""
-    return f"driver {way.version}"
-
-
 def loaded(box: Box) -> Fact:
     """Which driver is loaded, or that none is; what helps depends on who it belongs to."""
     if box.wsl:
-        change = "update the NVIDIA driver in Windows" if box.driver else "install the NVIDIA driver in Windows"
+        change = f"{'update' if box.driver else 'install'} the NVIDIA driver in Windows"
     elif box.container:
         change = "update the driver of the machine that runs the container"
     else:
@@ -200,9 +195,10 @@ def _serves(device: Any) -> Iterator[Constraint]:
     if device.entry is not None and device.entry.first_branch is not None:
         first = device.entry.first_branch
         fact = known(
-            f"gpus.{device.entry.name}.first_branch", f"{device.name} needs driver {first} or newer",
+            f"gpus.{device.entry.name}.first_branch",
+            f"{device.name} needs driver {first} or newer",
             device.entry,
-        )  # fmt: skip
+        )
         yield Constraint(
             (gpus.here(device), fact), (DRIVER,), lambda way: not way.branch or way.branch >= first, _named
         )
@@ -218,9 +214,10 @@ def _serves(device: Any) -> Iterator[Constraint]:
         yield Constraint(
             (*premises, fact), (DRIVER,), lambda way: not way.branch or way.branch <= last, _named
         )
-    only = f" {entry.modules[0]} kernel modules only" if len(entry.modules) == 1 else " either kernel modules"
-    fact = known(f"{ident}.modules", f"{entry.name} runs with{' the' if len(entry.modules) == 1 else ''}{only}",
-                 entry)  # fmt: skip
+    one = (
+        f"the {entry.modules[0]} kernel modules only" if len(entry.modules) == 1 else "either kernel modules"
+    )
+    fact = known(f"{ident}.modules", f"{entry.name} runs with {one}", entry)
     yield Constraint(
         (*premises, fact),
         (DRIVER,),
@@ -239,27 +236,30 @@ def _by_a_route(case: Case) -> Iterator[Constraint]:
     if not usual:
         fact = own(f"driver_routes.{name}", f"no way to install a driver on {name} is known")
     else:
-        fact = known(
-            f"driver_routes.{name}", f"on {name} driver {listed(branches)} can be installed", *usual
-        )  # fmt: skip
+        fact = known(f"driver_routes.{name}", f"on {name} driver {listed(branches)} can be installed", *usual)
     yield Constraint(
         (*case.place, fact), (DRIVER,), lambda way: not way.installs or way.route is not None, _installs_one
     )
     for route in usual:
-        fact = known(
-            f"driver_routes.{route.route}.{'.'.join(map(str, route.branches))}.{'.'.join(route.flavours)}",
-            f"{route.route} installs driver {listed(map(str, route.branches))} on {name}",
-            route,
-        )
+        ident = _ident(route, name)
+        text = f"{route.route} installs driver {listed(map(str, route.branches))} on {name}"
+        fact = known(ident, text, route)
 
         def by_it(way: DriverWay, route: DriverRoute = route) -> bool:
             return way.route is route
 
         yield Constraint((fact,), (DRIVER,), always, by_it)
-        yield from _modules_load(case, route, by_it)
+        yield from _modules_load(case, route, ident, by_it)
 
 
-def _modules_load(case: Case, route: DriverRoute, by_it: Callable[[DriverWay], bool]) -> Iterator[Constraint]:
+def _ident(route: DriverRoute, system: str) -> str:
+    """A route may stand in the data several times, for other branches or modules."""
+    return f"driver_routes.{route.route}.{system}.{route.branches[0]}.{route.flavours[0]}"
+
+
+def _modules_load(
+    case: Case, route: DriverRoute, ident: str, by_it: Callable[[DriverWay], bool]
+) -> Iterator[Constraint]:
     """The kernel takes its modules: it builds them where they are built, and trusts who signed them."""
     box = case.box
     if box.secure_boot:
@@ -270,7 +270,7 @@ def _modules_load(case: Case, route: DriverRoute, by_it: Callable[[DriverWay], b
         }[route.signed]
         facts = (
             seen("secure_boot", "Secure Boot is on", "turn Secure Boot off in the firmware"),
-            known(f"driver_routes.{route.route}.signed", f"modules of {route.route} {trusted}", route),
+            known(f"{ident}.signed", f"modules of {route.route} {trusted}", route),
         )
         refused = route.signed == "none"
         yield Constraint(facts, (DRIVER,), (lambda way: not by_it(way)) if refused else always, by_it)
@@ -316,13 +316,11 @@ def _allowed(case: Case) -> Iterator[Constraint]:
         here = seen("os.container", f"in a container ({box.container})", "run it on the machine itself")
         fact = own("tool.container", "a container uses the driver of the machine that runs it")
         yield Constraint((here, fact), (DRIVER,), _no_install)
-    fact = own("tool.driver_root", "installing a driver needs root")
-    yield Constraint(
-        (fact,), (systems.SCOPE, DRIVER), lambda scope, way: scope == "system" or not way.installs,
-        lambda _scope, way: way.installs,
-    )  # fmt: skip
+    if case.scope == "user":
+        facts = (systems.installs_nothing("a driver"), systems.why_user(case))
+        yield Constraint(facts, (DRIVER,), _no_install, _installs_one)
     if "driver" not in case.ask.installs:
-        fact = asked("tool.driver", "this version installs no driver", "install the driver, then run it again")
+        fact = asked("tool.driver", "this version installs no driver", "install one, then run it again")
         yield Constraint((fact,), (DRIVER,), _no_install, lambda _way: False)
 
 
@@ -336,9 +334,7 @@ def _versions(case: Case) -> Iterator[tuple[Fact, str]]:
         if name in told:
             continue
         told.add(name)
-        entry: knowledge.Sourced = (
-            way.route if way.route and way.route.version else _branches()[way.branch]
-        )
+        entry: knowledge.Sourced = way.route if way.route and way.route.version else _branches()[way.branch]
         text = f"the newest release of driver {way.branch} is {way.version}"
         if isinstance(entry, DriverRoute):
             text = f"{entry.route} installs driver {way.version}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from provisioner.compat import knowledge
-from provisioner.compat.box import Box, Device
+from provisioner.compat.box import Device
 from provisioner.compat.rules.case import known, seen
 from provisioner.compat.solver import Fact
 
@@ -16,7 +16,7 @@ def here(device: Device) -> Fact:
     return seen(f"gpu.{device.name}", f"{count}{device.name} here", "another GPU")
 
 
-def none_here(box: Box) -> Fact:
+def none_here() -> Fact:
     """That there is none."""
     return seen("gpu.none", "no NVIDIA GPU found", "a machine with an NVIDIA GPU")
 

@@ -45,9 +45,8 @@ def rules(case: Case) -> Iterator[Constraint]:
             continue
         name, premises = gpus.sm(entry.capability), gpus.is_of(device)
         first, last = version(entry.first_cuda), entry.last_cuda and version(entry.last_cuda)
-        fact = known(
-            f"capabilities.{entry.capability}.first_cuda", f"{name} needs CUDA {entry.first_cuda} or newer", entry
-        )  # fmt: skip
+        ident = f"capabilities.{entry.capability}"
+        fact = known(f"{ident}.first_cuda", f"{name} needs CUDA {entry.first_cuda} or newer", entry)
         yield Constraint(
             (*premises, fact),
             (TOOLKIT,),
@@ -55,9 +54,7 @@ def rules(case: Case) -> Iterator[Constraint]:
             _is_one,
         )
         if last:
-            fact = known(
-                f"capabilities.{entry.capability}.last_cuda", f"CUDA {entry.last_cuda} is the last for {name}", entry
-            )  # fmt: skip
+            fact = known(f"{ident}.last_cuda", f"CUDA {entry.last_cuda} is the last for {name}", entry)
             yield Constraint(
                 (*premises, fact),
                 (TOOLKIT,),
@@ -66,11 +63,9 @@ def rules(case: Case) -> Iterator[Constraint]:
             )
     yield from _by_a_route(case)
     yield from _on_a_driver(case)
-    fact = own("tool.toolkit_root", "installing a CUDA toolkit needs root")
-    yield Constraint(
-        (fact,), (systems.SCOPE, TOOLKIT), lambda scope, way: scope == "system" or not way.cuda,
-        lambda _scope, way: bool(way.cuda),
-    )  # fmt: skip
+    if case.scope == "user":
+        facts = (systems.installs_nothing("a CUDA toolkit"), systems.why_user(case))
+        yield Constraint(facts, (TOOLKIT,), lambda way: not way.cuda, _is_one)
     if "toolkit" not in case.ask.installs:
         fact = asked("tool.toolkit", "this version installs no CUDA toolkit", NEWER_OR_NONE)
         yield Constraint((fact,), (TOOLKIT,), lambda way: not way.cuda, lambda _way: False)
@@ -107,7 +102,8 @@ def _asked_for(case: Case) -> Iterator[Constraint]:
         fact = asked("request.cuda", f"--cuda {wanted}", NEWER_OR_NONE if wanted != "none" else "")
         cuda = "" if wanted == "none" else wanted
         yield Constraint((fact,), (TOOLKIT,), lambda way: way.cuda == cuda)
-    routes = [entry.route for entry in (*knowledge.toolkit_routes(), *knowledge.driver_routes())]
+    routes = [entry.route for entry in knowledge.toolkit_routes()]
+    routes += [entry.route for entry in knowledge.driver_routes()]
     if route is not None and route not in routes:
         raise UsageError(
             f"--route {route}: no such way is known", hint=nearest_hint(route, list(dict.fromkeys(routes)))
@@ -138,9 +134,7 @@ def _by_a_route(case: Case) -> Iterator[Constraint]:
             f"{route.route} installs CUDA {listed(route.cuda)} on {name}",
             route,
         )
-        yield Constraint(
-            (*case.place, fact), (TOOLKIT,), always, lambda way, route=route: way.route is route
-        )
+        yield Constraint((*case.place, fact), (TOOLKIT,), always, lambda way, route=route: way.route is route)
 
 
 def _on_a_driver(case: Case) -> Iterator[Constraint]:
@@ -148,7 +142,8 @@ def _on_a_driver(case: Case) -> Iterator[Constraint]:
     if not case.box.gpus:
         return
     for entry in knowledge.toolkits():
-        fact = known(f"toolkits.{entry.cuda}.driver", f"CUDA {entry.cuda} needs driver {entry.driver} or newer", entry)
+        text = f"CUDA {entry.cuda} needs driver {entry.driver} or newer"
+        fact = known(f"toolkits.{entry.cuda}.driver", text, entry)
 
         def is_it(way: ToolkitWay, cuda: str = entry.cuda) -> bool:
             return way.cuda == cuda

@@ -18,6 +18,7 @@ FILES: dict[str, Callable[[], tuple[known.Sourced, ...]]] = {
     "branches": known.branches,
     "toolkits": known.toolkits,
     "systems": known.systems,
+    "pythons": known.pythons,
     "driver_routes": known.driver_routes,
     "toolkit_routes": known.toolkit_routes,
     "wheels": known.wheels,
@@ -60,6 +61,7 @@ def _repeated(data: dict[str, Any]) -> Iterator[str]:
         "releases": [(id_, one.version_id, one.wsl) for one in data["systems"] for id_ in (one.id, *one.ids)],
         "wheels": [f"{one.package}=={one.version}" for one in data["wheels"]],
         "stacks": [one.name for one in data["stacks"]],
+        "pythons": [one.python for one in data["pythons"]],
     }
     for name, values in keys.items():
         for value, times in Counter(values).items():

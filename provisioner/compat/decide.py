@@ -1,0 +1,222 @@
+"""What goes on a box, by which way, or the shortest reasons why nothing can: from facts and data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from provisioner.compat.box import Box
+from provisioner.compat.rules import drivers, minima, systems, toolkits, wheels
+from provisioner.compat.rules.case import Ask, Case
+from provisioner.compat.rules.drivers import DriverWay
+from provisioner.compat.rules.toolkits import ToolkitWay
+from provisioner.compat.rules.wheels import PythonWay
+from provisioner.compat.solver import Conflict, Fact, Problem, Remedy
+
+__all__ = ["Ask", "Decision", "Route", "decide"]
+
+
+@dataclass(frozen=True)
+class Route:
+    """How one thing comes to the box: `what` is driver, toolkit, python or environment.
+
+    `way` is the id of a route in the data, "" where nothing is installed; `packages` are what it installs,
+    `text` is the whole in a sentence; `extra` what belongs to it (kernel modules, a host compiler, …).
+    """
+
+    what: str
+    action: Literal["none", "keep", "install", "upgrade", "windows"]
+    version: str = ""
+    way: str = ""
+    packages: tuple[str, ...] = ()
+    text: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What goes on a box: a route for the driver, toolkit, python and environment, and what that rests on.
+
+    `scope` says whether it goes where all users find it (system) or into one user's folders (user).
+    """
+
+    routes: tuple[Route, ...]
+    facts: tuple[Fact, ...]
+    notes: tuple[str, ...]
+    scope: Literal["system", "user"]
+
+    def route(self, what: str) -> Route:
+        """The route of the driver, toolkit, python or environment."""
+        return next(route for route in self.routes if route.what == what)
+
+
+def decide(box: Box, ask: Ask) -> Decision | Conflict:
+    """The first choice for a box, or why there is none.
+
+    Raises UsageError for a release, branch or way that was asked for and that nobody knows.
+    """
+    case = Case(box, ask)
+    problem = Problem(_domains(case), _constraints(case))
+    answer = problem.solve()
+    if isinstance(answer, Conflict):
+        return _explained(problem, answer)
+    return Decision(
+        routes=(
+            _driver(case, answer.values),
+            _toolkit(answer.values[toolkits.TOOLKIT]),
+            _python(answer.values[wheels.PYTHON]),
+            _environment(case),
+        ),
+        facts=answer.facts,
+        notes=tuple(_notes(case, problem, answer.values)),
+        scope=case.scope,
+    )
+
+
+def _domains(case: Case) -> dict[str, Sequence[Any]]:
+    """The variables, the more important first: a toolkit is worth a newer driver."""
+    return {
+        toolkits.TOOLKIT: toolkits.domain(case),
+        drivers.DRIVER: drivers.domain(case),
+        **wheels.domains(case),
+    }
+
+
+def _constraints(case: Case) -> Iterator[Any]:
+    for subject in (systems, toolkits, drivers, wheels, minima):
+        yield from subject.rules(case)
+
+
+# --- routes -----------------------------------------------------------------------------------------------
+
+
+def _driver(case: Case, values: Mapping[str, Any]) -> Route:
+    way: DriverWay = values[drivers.DRIVER]
+    if way.kind == "none":
+        return Route("driver", "none", text="no driver")
+    if case.box.wsl:
+        told = f"driver {way.version}, Windows' own" if way.version else "Windows' own driver"
+        return Route("driver", "windows", way.version, text=told)
+    if not way.installs:
+        text = f"driver {way.version} is kept" if way.version else "the driver that is there, if any"
+        return Route("driver", "keep", way.version, text=text)
+    assert way.route is not None, "an installed driver has a route"
+    return Route(
+        "driver",
+        "upgrade" if case.box.driver else "install",
+        way.version,
+        way.route.route,
+        driver_packages(way),
+        f"driver {way.version} with the {way.flavour} kernel modules, by {way.route.route}",
+        dict(_driver_extra(case, way)),
+    )
+
+
+def driver_packages(way: DriverWay) -> tuple[str, ...]:
+    """The packages of a driver by its route."""
+    suffix = "-open" if way.flavour == "open" else ""
+    return tuple(
+        name.replace("{branch}", str(way.branch)).replace("{-open}", suffix)
+        for name in (way.route.packages if way.route else ())
+    )
+
+
+def _driver_extra(case: Case, way: DriverWay) -> Iterator[tuple[str, str]]:
+    assert way.route is not None, "an installed driver has a route"
+    assert way.flavour is not None, "and kernel modules"
+    yield "modules", way.flavour
+    if any(device.entry and device.entry.nvswitch and device.count > 1 for device in case.box.gpus or ()):
+        yield "fabricmanager", way.version
+    if case.box.secure_boot and way.route.signed == "mok":
+        yield "mok", MOK
+
+
+MOK = (
+    "the modules are signed with a key of this machine that its firmware must be told of once: "
+    "`mokutil --import` it, choose a password, restart, choose Enroll MOK and give the password"
+)
+
+
+def _toolkit(way: ToolkitWay) -> Route:
+    if way.route is None:
+        return Route("toolkit", "none", text="no CUDA toolkit")
+    names = tuple(name.replace("{cuda-}", way.cuda.replace(".", "-")) for name in way.route.packages)
+    extra = {"compiler": way.route.compiler} if way.route.compiler else {}
+    text = f"CUDA toolkit {way.cuda} by {way.route.route}"
+    return Route("toolkit", "install", way.cuda, way.route.route, names, text, extra)
+
+
+def _python(way: PythonWay) -> Route:
+    if way.kind == "own":
+        return Route("python", "keep", way.version, text=f"Python {way.version} is kept")
+    if way.kind == "system":
+        return Route("python", "install", way.version, "system", ("python3",), "the system's own Python")
+    return Route("python", "install", way.version, "uv", (), f"Python {way.version}, brought by uv")
+
+
+def _environment(case: Case) -> Route:
+    lock = case.ask.profile.environment.lock
+    packages = case.stack.wheels if case.stack else ()
+    what = f"the locked environment {lock}" + (f" with {', '.join(packages)}" if packages else "")
+    return Route("environment", "install", lock, "uv", packages, what)
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+def _notes(case: Case, problem: Problem, values: Mapping[str, Any]) -> Iterator[str]:
+    toolkit: ToolkitWay = values[toolkits.TOOLKIT]
+    if case.gpu_route and case.ask.cuda is None and toolkit.cuda != toolkits.DEFAULT:
+        instead = f"CUDA toolkit {toolkit.cuda}" if toolkit.cuda else "no CUDA toolkit"
+        why = problem.why_not({toolkits.TOOLKIT: lambda way: way.cuda == toolkits.DEFAULT})
+        yield f"{instead}, not {toolkits.DEFAULT}: {_because(why)}"
+    driver: DriverWay = values[drivers.DRIVER]
+    if case.box.driver and driver.installs:
+        same = {toolkits.TOOLKIT: lambda way: way == toolkit, drivers.DRIVER: lambda way: not way.installs}
+        why = problem.why_not(same)
+        reason = _because(why) if why else "--upgrade"
+        yield f"driver {case.box.driver} is upgraded to {driver.version}: {reason}"
+    if case.stack is None:
+        yield f"what the wheels of {case.ask.profile.environment.lock} need is not known here"
+    for device in case.box.gpus or ():
+        if device.capability is None:
+            yield f"what {device.name} is is not known here: nothing was checked against it"
+    if case.box.unknown:
+        yield f"not known, so not checked: {', '.join(case.box.unknown.values())}"
+
+
+def _because(why: Sequence[Fact] | None) -> str:
+    return ", ".join(fact.text for fact in why or ())
+
+
+def _explained(problem: Problem, conflict: Conflict) -> Conflict:
+    """The same, with changes that say what there would be then."""
+    said: dict[str, str] = {}
+    for remedy in conflict.remedies:
+        for fact in remedy.facts:
+            text = _change(problem, fact, remedy)
+            if text:
+                said.setdefault(fact.id, text)
+
+    def told(fact: Fact) -> Fact:
+        return replace(fact, change=said.get(fact.id, fact.change))
+
+    return Conflict(
+        tuple(tuple(told(fact) for fact in chain) for chain in conflict.chains),
+        tuple(Remedy(tuple(told(fact) for fact in one.facts), one.values) for one in conflict.remedies),
+    )
+
+
+def _change(problem: Problem, fact: Fact, remedy: Remedy) -> str:
+    driver: DriverWay = remedy.values[drivers.DRIVER]
+    if fact.id == "request.cuda":
+        other = problem.without(remedy.facts, {toolkits.TOOLKIT: lambda way: bool(way.cuda)})
+        none = problem.without(remedy.facts, {toolkits.TOOLKIT: lambda way: not way.cuda})
+        say = [f"--cuda {values[toolkits.TOOLKIT].cuda}" for values in (other,) if values]
+        say += ["--cuda none: the wheels bring their own CUDA"] if none else []
+        return f"say {', or '.join(say)}"
+    if fact.id == "tool.driver" and driver.route is not None:
+        packages = f" ({', '.join(driver_packages(driver))})" if driver.route.packages else ""
+        return f"install driver {driver.branch} by {driver.route.route}{packages}, then run it again"
+    return ""
