@@ -21,7 +21,8 @@ class Weights:
     `group`: embedding, head, attention, mlp, experts, norm, vision, other. `dtype` as the file has it (BF16,
     Q4_K, …); `elements` in values, `nbytes` in the file; `matrices` says that they are two-dimensional
     weights of linear layers, which a runtime may quantise while it loads; `largest` is the largest single
-    tensor in elements.
+    tensor in elements. `part` is the matrix within its layer where mixtures treat it apart (q, k, v, o, down,
+    …), `count` how many tensors they are, `row` the values of one row: quantised blocks lie within rows.
     """
 
     group: str
@@ -30,6 +31,9 @@ class Weights:
     nbytes: int
     matrices: bool = False
     largest: int = 0
+    part: str = ""
+    count: int = 1
+    row: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,11 @@ class Vision:
 
 @dataclass(frozen=True)
 class Shape:
-    """A model as far as its memory goes. `source` and `confidence` say where the numbers come from."""
+    """A model as far as its memory goes. `source` and `confidence` say where the numbers come from.
+
+    `intermediate` is what the widest layer holds of one token at once: with experts, of those that are used.
+    `format` is that of the weights files: safetensors or gguf.
+    """
 
     name: str
     architecture: str
@@ -82,6 +90,11 @@ class Shape:
     tied: bool = False
     experts: int = 0
     experts_used: int = 0
+    format: Literal["safetensors", "gguf"] = "safetensors"
+
+    def __hash__(self) -> int:
+        """Cheap: shapes are keys of caches, and comparing them is left to equality."""
+        return hash((self.name, self.source, self.hidden, self.layers, self.context, len(self.weights)))
 
     @property
     def parameters(self) -> int:

@@ -1,0 +1,44 @@
+"""Bytes of what layers keep of the tokens so far: never guessed from parameter counts.
+
+A token takes, in each layer, KV heads times (key size + value size) values; sliding layers keep a window of
+them, MLA one compressed vector, linear layers a state that does not grow.
+"""
+
+from __future__ import annotations
+
+from provisioner.sizing.model import Attention, Shape
+
+# A recurrent state is summed up in 32 bits by every runtime here.
+STATE_BYTES = 4
+
+
+def per_token(layer: Attention, compressed: bool) -> int:
+    """Values that one token takes in one layer; `compressed`: whether MLA is kept compressed."""
+    if layer.kind == "linear":
+        return 0
+    if layer.kind == "mla" and compressed:
+        return layer.latent
+    return layer.kv_heads * (layer.head_size + layer.value_size)
+
+
+def bytes_of(
+    shape: Shape, tokens: int, value_bytes: float, *, compressed: bool, beyond_window: int = 0, block: int = 1
+) -> int:
+    """The cache of one sequence of `tokens`, in bytes.
+
+    `beyond_window` tokens are kept by sliding layers besides their window; `block` is the grain in tokens.
+    """
+    full = rounded(tokens, block)
+    total = 0.0
+    for layer in shape.attention:
+        kept = full
+        if layer.kind == "sliding":
+            kept = min(full, rounded(layer.window + beyond_window, block))
+        total += layer.layers * kept * per_token(layer, compressed) * value_bytes
+        total += layer.layers * layer.state * STATE_BYTES
+    return int(total)
+
+
+def rounded(count: int, grain: int) -> int:
+    """Up to the next multiple of `grain`."""
+    return -(-count // grain) * grain

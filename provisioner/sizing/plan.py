@@ -1,0 +1,239 @@
+"""What the memory planner answers: does it fit, how much of it, what is best here, what more would buy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal, cast
+
+from provisioner.errors import UsageError
+from provisioner.sizing.budgets import budget, check, fixed_needs, judge, needs, settled, verdict
+from provisioner.sizing.data import constant, published, quantizations
+from provisioner.sizing.model import Answer, Load, Machine, Runtime, Shape, Variant, Way
+from provisioner.sizing.runtimes import llama, size
+from provisioner.sizing.speed import tokens_per_second
+
+LARGEST_BATCH = 4096
+# Contexts at which buying memory is looked at.
+STEPS = (4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144, 1_048_576)
+
+
+def fits(shape: Shape, way: Way, load: Load, machine: Machine) -> bool | None:
+    """Whether it fits; None: not known."""
+    way = settled(shape, way, load, machine)
+    return judge(way, *needs(shape, way, load), machine).fits
+
+
+def largest_context(shape: Shape, way: Way, machine: Machine, batch: int = 1) -> int:
+    """The most tokens of each of `batch` requests that fit, at most the model's own context; 0: none."""
+    check(way, Load(1, batch))
+    return _largest(shape, way, machine, lambda tokens: Load(tokens, batch), shape.context)
+
+
+def largest_batch(shape: Shape, way: Way, machine: Machine, context: int) -> int:
+    """The most requests of `context` tokens at once that fit, at most 4096; 0: none."""
+    check(way, Load(context))
+    return _largest(shape, way, machine, lambda batch: Load(context, batch), LARGEST_BATCH)
+
+
+def _largest(shape: Shape, way: Way, machine: Machine, load: Callable[[int], Load], most: int) -> int:
+    """Bisection: what fits grows never with what is asked."""
+    counted = not (way.runtime == "llama" and way.gpu_layers is None and way.device == "cuda")
+    known = fixed_needs(shape, way) if counted else None
+
+    def fitting(count: int) -> bool:
+        if known is None:
+            return bool(fits(shape, way, load(count), machine))
+        return bool(judge(way, *needs(shape, way, load(count), known), machine).fits)
+
+    if fitting(most):
+        return most
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fitting(middle) else (low, middle)
+    return low
+
+
+def answer(
+    shape: Shape,
+    machine: Machine,
+    load: Load,
+    way: Way | None = None,
+    runtimes: Sequence[str] = ("transformers", "vllm", "llama"),
+) -> Answer:
+    """Everything at once: the way asked for (or the best), the others, and what more VRAM would buy.
+
+    `best` is the one that loses least among those that fit what is asked without help of the CPU and of other
+    GPUs; then the faster one. Only if none does, help counts; None where nothing fits.
+    """
+    variants = [judged(shape, candidate, load, machine) for candidate in ways(shape, machine, runtimes)]
+    variants += [
+        judged(shape, more, load, machine)
+        for variant in variants
+        if not variant.verdict.fits
+        for more in with_help(variant.way, machine)
+    ]
+    if way is not None and not any(variant.way == way for variant in variants):
+        variants.append(judged(shape, way, load, machine))
+    ordered = tuple(sorted(variants, key=lambda variant: _order(shape, variant)))
+    best = next((variant for variant in ordered if variant.verdict.fits), None)
+    if way is not None:
+        counted = settled(shape, way, load, machine)
+        chosen = next(variant for variant in ordered if variant.way in (way, counted))
+    else:
+        chosen = best or max(ordered, key=lambda variant: variant.largest_context)
+    return Answer(
+        chosen=chosen,
+        best=best,
+        variants=ordered,
+        gigabytes=gigabytes(shape, load, machine, best),
+        published=said_elsewhere(shape, chosen.way),
+        notes=_notes(shape, load, ordered, best),
+    )
+
+
+def ways(shape: Shape, machine: Machine, runtimes: Sequence[str]) -> tuple[Way, ...]:
+    """Every way that is worth a look on this machine, each on one GPU where it has any."""
+    device: Literal["cpu", "cuda"] = "cuda" if machine.gpus and machine.vram_bytes != 0 else "cpu"
+    found = []
+    for name, entry in quantizations().items():
+        for runtime in entry.runtimes:
+            if (
+                runtime not in runtimes
+                or device not in entry.devices
+                or (runtime == "vllm" and device == "cpu")
+            ):
+                continue
+            if shape.format == "gguf" and (runtime != "llama" or name != "none"):
+                continue  # what is quantised already is not quantised again
+            layers = llama.all_layers(shape) if runtime == "llama" and device == "cuda" else None
+            found.append(Way(cast("Runtime", runtime), device, name, gpu_layers=layers))
+    if not found:
+        raise UsageError(
+            f"{shape.name}: none of {', '.join(runtimes) or 'no runtime'} runs it here",
+            hint="llama runs GGUF files; transformers and vllm run safetensors, vllm on GPUs only",
+        )
+    return tuple(found)
+
+
+def with_help(way: Way, machine: Machine) -> tuple[Way, ...]:
+    """The same with all GPUs, and with layers left to the CPU."""
+    if way.device == "cpu":
+        return ()
+    more = [replace(way, gpus=machine.gpus)] if machine.gpus > 1 else []
+    if way.runtime == "llama" and not machine.unified:
+        more.append(replace(way, gpu_layers=None, gpus=max(1, machine.gpus)))
+    return tuple(more)
+
+
+def judged(shape: Shape, way: Way, load: Load, machine: Machine) -> Variant:
+    """One way, looked at from all sides."""
+    counted = settled(shape, way, load, machine)
+    found = budget(shape, counted, load, machine)
+    kind = quantizations()[way.quantization]
+    loss = f"{kind.loss} ({kind.loss_source})"
+    if shape.format == "gguf":
+        loss = "none beyond what the file has lost already"
+    return Variant(
+        way=counted,
+        budget=found,
+        verdict=verdict(found, machine),
+        largest_context=largest_context(shape, way, machine, load.batch),
+        largest_batch=largest_batch(shape, way, machine, load.context),
+        tokens_per_second=tokens_per_second(shape, counted, load, machine),
+        loss=loss,
+    )
+
+
+def helped(shape: Shape, way: Way) -> bool:
+    """Whether the CPU computes some of the layers, or RAM holds them."""
+    if way.device == "cpu" or way.gpu_layers is None:
+        return False
+    return way.gpu_layers < (llama.all_layers(shape) if way.runtime == "llama" else shape.layers)
+
+
+def _order(shape: Shape, variant: Variant) -> tuple[bool, float, int, float]:
+    rank = quantizations()[variant.way.quantization].rank
+    return (helped(shape, variant.way), rank, variant.way.gpus, -(variant.tokens_per_second or 0.0))
+
+
+def gigabytes(
+    shape: Shape, load: Load, machine: Machine, best: Variant | None
+) -> tuple[tuple[int, str], ...]:
+    """What a GPU with more memory would buy: (bytes of VRAM it needs at least, what for), the smallest first.
+
+    Each is better than all before it: less lost at the context asked for, or more context of the best way.
+    """
+    if not machine.gpus or not machine.vram_bytes or machine.unified:
+        return ()
+    have, found = machine.vram_bytes, []
+    lost = float("inf")
+    if best is not None and not helped(shape, best.way):
+        lost = quantizations()[best.way.quantization].rank
+        way = best.way
+        for context in sorted({*STEPS, shape.context}):
+            if best.largest_context < context <= shape.context:
+                least = gpu_for(shape, way, replace(load, context=context))
+                found.append((least, f"{context} tokens of context with {named(way)}"))
+    runtimes = ("llama", "transformers", "vllm") if best is None else (best.way.runtime,)
+    offers = []
+    for way in ways(shape, machine, runtimes):
+        kind = quantizations()[way.quantization]
+        if kind.rank < lost and not kind.needs:
+            offers.append((gpu_for(shape, way, load), kind.rank, way))
+    for least, rank, way in sorted(offers, key=lambda offer: (offer[0], offer[1])):
+        if rank < lost and least > have:
+            lost = rank
+            found.append((least, f"{named(way)} with {load.context} tokens of context"))
+    return tuple(sorted(item for item in found if item[0] > have))
+
+
+def gpu_for(shape: Shape, way: Way, load: Load) -> int:
+    """Bytes that a GPU must have for a way of running it."""
+    vram, _ = needs(shape, way, load)
+    share = way.utilization if way.runtime == "vllm" else 1.0
+    return math.ceil(vram / share / (1 - constant("machine", "vram").share))
+
+
+def named(way: Way) -> str:
+    """A way in words: Q4_K_M through llama.cpp."""
+    runtime = {"llama": "llama.cpp", "vllm": "vLLM"}.get(way.runtime, way.runtime)
+    what = "the weights as published" if way.quantization == "none" else way.quantization
+    return f"{what} through {runtime}"
+
+
+def said_elsewhere(shape: Shape, way: Way) -> tuple[str, ...]:
+    """What others published about this model, each with its source and its doubt."""
+    found = []
+    for entry in published():
+        if not shape.name.lower().startswith(entry.model.lower()):
+            continue
+        if entry.runtime and entry.runtime != way.runtime:
+            continue
+        doubt = f"; {entry.doubt}" if entry.doubt else ""
+        found.append(f"{size(entry.nbytes)}: {entry.what} ({entry.source}{doubt})")
+    return tuple(found)
+
+
+def _notes(shape: Shape, load: Load, ordered: Sequence[Variant], best: Variant | None) -> dict[str, str]:
+    notes = {}
+    if load.context > shape.context:
+        notes["context"] = (
+            f"{load.context} tokens are more than the {shape.context} that the model was made for"
+        )
+    if shape.vision and load.images * shape.vision.tokens_per_image > load.context:
+        notes["images"] = (
+            f"{load.images} images are {load.images * shape.vision.tokens_per_image} tokens, "
+            f"more than the context of {load.context}"
+        )
+    for variant in ordered:
+        needed = quantizations()[variant.way.quantization].needs
+        if needed:
+            notes[variant.way.quantization] = f"needs {needed}"
+    if best is None:
+        near = max(ordered, key=lambda variant: variant.largest_context)
+        if near.largest_context:
+            notes["smaller"] = f"{near.largest_context} tokens of context fit, with {named(near.way)}"
+    return notes

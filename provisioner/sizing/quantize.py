@@ -1,0 +1,157 @@
+"""Bytes of the weights once they are written the way a runtime is asked to hold them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from provisioner.errors import UsageError
+from provisioner.nearest import nearest_hint
+from provisioner.sizing.data import Mixture, Quantization, blocks, quantizations
+from provisioner.sizing.model import Runtime, Shape, Way, Weights
+from provisioner.sizing.tensors import PLAIN
+
+# Bytes of one value of what activations and caches may be in.
+DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2, "f32": 4, "f16": 2, "bf16": 2, "fp8": 1, "q8_0": 34 / 32}
+
+
+@dataclass(frozen=True)
+class Held:
+    """The weights as a runtime holds them, by group, in bytes; `repeating` are those of the layers."""
+
+    groups: tuple[tuple[str, int], ...]
+
+    @property
+    def nbytes(self) -> int:
+        """All of them."""
+        return sum(nbytes for _, nbytes in self.groups)
+
+    def of(self, *names: str) -> int:
+        """Those of some groups."""
+        return sum(nbytes for group, nbytes in self.groups if group in names)
+
+
+def known_quantization(way: Way) -> Quantization:
+    """The quantisation a way names. Raises UsageError for one that its runtime or device does not have."""
+    entry = quantizations().get(way.quantization)
+    fitting = [name for name, item in quantizations().items() if way.runtime in item.runtimes]
+    if entry is None or way.runtime not in entry.runtimes:
+        raise UsageError(
+            f"{way.runtime} has no quantization {way.quantization}",
+            hint=nearest_hint(way.quantization, fitting),
+        )
+    if way.device not in entry.devices:
+        raise UsageError(
+            f"{way.quantization} weights need a GPU",
+            hint="choose a GGUF kind such as Q4_K_M, which runs on a CPU",
+        )
+    return entry
+
+
+@lru_cache(maxsize=512)
+def held(shape: Shape, runtime: Runtime, quantization: str, dtype: str) -> Held:
+    """What the weights take in memory; `dtype` as in Way, for what is not quantised."""
+    kind = quantizations()[quantization]
+    sums: Counter[str] = Counter()
+    for item in shape.weights:
+        sums[item.group] += _bytes(shape, item, runtime, kind, dtype)
+    return Held(tuple(sums.items()))
+
+
+def _bytes(shape: Shape, item: Weights, runtime: Runtime, kind: Quantization, dtype: str) -> int:
+    if runtime == "llama":
+        return _gguf(shape, item, kind)
+    plain = _plain(item, dtype)
+    if not item.matrices or not kind.blocks or item.group in kind.leaves:
+        return plain
+    block = blocks()[kind.blocks]
+    # LLM.int8 has a 32-bit scale for each row of the matrix.
+    scales = 4 * item.elements // max(1, item.row) if kind.blocks == "INT8" else 0
+    return min(plain, -(-item.elements * block.nbytes // block.values) + scales)
+
+
+def _plain(item: Weights, dtype: str) -> int:
+    """Unquantised: in `dtype`, or as the file has it; blocks of a GGUF are unpacked."""
+    if item.dtype in PLAIN:
+        width = DTYPES[dtype] if dtype != "auto" else min(PLAIN[item.dtype], 4.0)
+        return int(item.elements * width)
+    if item.dtype in blocks() and blocks()[item.dtype].other:
+        return int(item.elements * DTYPES.get(dtype, 4))
+    return item.nbytes
+
+
+def _gguf(shape: Shape, item: Weights, kind: Quantization) -> int:
+    if shape.format == "gguf" and kind.name == "none":
+        return item.nbytes
+    if not item.matrices and not (
+        shape.format == "gguf" and item.dtype in blocks() and item.dtype not in PLAIN
+    ):
+        # What is no matrix goes to 32 bits; packed values keep theirs (MXFP4 experts).
+        return 4 * item.elements if item.dtype in PLAIN else item.nbytes
+    if kind.name == "none" or item.group == "vision":
+        return 2 * item.elements
+    if item.group == "head" or (item.group == "embedding" and shape.tied):
+        block = kind.blocks if kind.blocks in ("F16", "Q8_0") else "Q6_K"
+        if kind.blocks not in PLAIN and item.row % blocks()[kind.blocks].values:
+            block = "Q8_0"
+        return _in_blocks(item, block, item.elements)
+    if item.group == "embedding":
+        return _in_blocks(item, kind.blocks, item.elements)
+    return _mixed(shape, item, kind)
+
+
+def _mixed(shape: Shape, item: Weights, kind: Quantization) -> int:
+    """A mixture: layer by layer, the last rule that applies. Layers of one kind are of one size."""
+    rules = [rule for rule in kind.mixture if rule.part == item.part and _applies(shape, rule)]
+    if not rules:
+        return _in_blocks(item, kind.blocks, item.elements)
+    layers = max(1, shape.layers)
+    chosen = [kind.blocks] * layers
+    for rule in rules:
+        for layer in range(layers):
+            if _touches(rule.layers, layer, layers):
+                chosen[layer] = rule.dtype
+    return sum(
+        _in_blocks(item, block, item.elements * count // layers) for block, count in Counter(chosen).items()
+    )
+
+
+def _applies(shape: Shape, rule: Mixture) -> bool:
+    if rule.when == "gqa4":
+        return any(layer.kv_heads and layer.heads // layer.kv_heads >= 4 for layer in shape.attention)
+    return True
+
+
+def _touches(which: str, layer: int, layers: int) -> bool:
+    if which == "more":  # llama.cpp: use_more_bits
+        return layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2
+    if which == "eighth":
+        return layer < layers // 8
+    if which == "sixteenth":
+        return layer < layers // 16
+    if which.startswith("first:"):
+        return layer < int(which.removeprefix("first:"))
+    return True
+
+
+def _in_blocks(item: Weights, name: str, elements: int) -> int:
+    block = blocks()[name]
+    while item.row % block.values and block.other:
+        block = blocks()[block.other]
+    return -(-elements * block.nbytes // block.values)
+
+
+def width(way: Way, weights: Sequence[Weights]) -> int:
+    """Bytes of one value of what a runtime computes in."""
+    if way.dtype != "auto":
+        return int(DTYPES[_dtype(way.dtype)])
+    first = next((item.dtype for item in weights if item.dtype in PLAIN), "BF16")
+    return 4 if first == "F32" else 2
+
+
+def _dtype(name: str) -> str:
+    if name not in DTYPES:
+        raise UsageError(f"no dtype {name}", hint=nearest_hint(name, ["auto", *DTYPES]))
+    return name

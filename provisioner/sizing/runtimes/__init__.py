@@ -1,0 +1,70 @@
+"""What each runtime keeps in memory, and when: one module a runtime.
+
+Each has `fixed(shape, way)`, the parts that no context changes, and `growing(shape, way, load)`, as
+(name, bytes, where, why) of those that it does; a sum of the latter is all that a search for the largest
+context needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from provisioner.sizing.data import Constant, constant
+from provisioner.sizing.model import Confidence, Load, Part, Shape, Way, Where
+
+
+class Grown(NamedTuple):
+    """A part that depends on what is asked: `why` is made only when somebody reads it."""
+
+    name: str
+    nbytes: int
+    where: Where
+    why: Callable[[], str]
+    source: str
+    confidence: Confidence
+
+
+@dataclass(frozen=True)
+class RuntimeModel:
+    """The two functions of a runtime's module."""
+
+    fixed: Callable[[Shape, Way], tuple[Part, ...]]
+    growing: Callable[[Shape, Way, Load], tuple[Grown, ...]]
+
+
+def process(way: Way) -> str:
+    """The name of a way's process in the data."""
+    name = {"llama": "llama.cpp"}.get(way.runtime, way.runtime)
+    return f"{name}.{way.device}"
+
+
+def known(way: Way, what: str) -> Constant:
+    """The constant of a way's process."""
+    return constant(process(way), what)
+
+
+def part_of(entry: Constant, name: str, where: Where, nbytes: int | None = None) -> Part:
+    """A part that is a constant of the data."""
+    size = entry.nbytes if nbytes is None else nbytes
+    return Part(name, size, where, entry.why, entry.source, entry.confidence)
+
+
+def share_of(nbytes: int, gpus: int) -> int:
+    """What one of several GPUs has of bytes that are spread evenly over them."""
+    return -(-nbytes // max(1, gpus))
+
+
+def prompt_of(load: Load) -> int:
+    """Tokens that are read in one go."""
+    return min(load.prompt, load.context) if load.prompt else max(1, load.context - 1)
+
+
+def size(nbytes: float) -> str:
+    """Bytes for a sentence, to two digits or more."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if nbytes >= factor:
+            number = nbytes / factor
+            return f"{number:.0f} {unit}" if number >= 100 else f"{number:.1f} {unit}"
+    return f"{nbytes:.0f} bytes"

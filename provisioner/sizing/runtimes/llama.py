@@ -1,0 +1,129 @@
+"""llama.cpp: a mapped GGUF, a cache for the whole context from the start, buffers for one step.
+
+`gpu_layers` as -ngl counts: the layers, and one more for the output. What stays off the GPU is computed by
+the CPU from the mapped file. Sources: llama.cpp, llama-context.cpp (buffers are reserved for a step of
+n_ubatch tokens with all its logits), llama-kv-cache-iswa.cpp (windows), llama-model.cpp (token_embd stays in
+RAM).
+"""
+
+from __future__ import annotations
+
+from provisioner.sizing.cache import bytes_of, rounded
+from provisioner.sizing.model import Load, Part, Shape, Way
+from provisioner.sizing.quantize import DTYPES, held
+from provisioner.sizing.runtimes import Grown, known, part_of, prompt_of, share_of, size
+from provisioner.sizing.runtimes.transformers import vision_of
+
+_FORMULA = "llama.cpp, llama-context.cpp and llama-kv-cache-iswa.cpp"
+GRAIN = 256
+
+
+def all_layers(shape: Shape) -> int:
+    """The -ngl that puts everything on the GPU."""
+    return shape.layers + 1
+
+
+def layers_on_gpu(shape: Shape, way: Way) -> int:
+    """How many of them are on the GPU; None in the way means all."""
+    if way.device == "cpu":
+        return 0
+    return all_layers(shape) if way.gpu_layers is None else min(way.gpu_layers, all_layers(shape))
+
+
+def fixed(shape: Shape, way: Way) -> tuple[Part, ...]:
+    """Weights on both sides, the process, the GPU's context."""
+    weights = held(shape, "llama", way.quantization, way.dtype)
+    because = f"{shape.parameters / 1e9:.2f} billion values, {_as_what(shape, way)}"
+    on_gpu, in_ram = split(shape, way)
+    parts = []
+    if way.device == "cuda":
+        parts += [
+            Part("weights", share_of(on_gpu, way.gpus), "vram", because, shape.source, shape.confidence),
+            part_of(known(way, "context"), "context", "vram"),
+        ]
+        off = all_layers(shape) - layers_on_gpu(shape, way)
+        because = f"{off} of {all_layers(shape)} layers, and the embeddings"
+    parts.append(Part("weights", in_ram, "ram", because, shape.source, shape.confidence))
+    if way.device == "cpu":
+        repacked = known(way, "repacked")
+        parts.append(part_of(repacked, "repacked", "ram", int(weights.nbytes * repacked.share)))
+    parts.append(part_of(known(way, "process"), "process", "ram"))
+    return tuple(parts)
+
+
+def split(shape: Shape, way: Way) -> tuple[int, int]:
+    """Bytes of the weights on the GPUs, and in RAM."""
+    weights = held(shape, "llama", way.quantization, way.dtype)
+    on = layers_on_gpu(shape, way)
+    if not on:
+        return 0, weights.nbytes
+    embedding, head, vision = weights.of("embedding"), weights.of("head"), weights.of("vision")
+    layers = weights.nbytes - embedding - head - vision
+    there = layers * min(on, shape.layers) // shape.layers
+    output = embedding if shape.tied else head
+    whole = on > shape.layers
+    # Tied: the output on the GPU is a copy of the embeddings, which stay in RAM to be looked up.
+    in_ram = embedding + layers - there + (0 if whole or shape.tied else head)
+    return there + vision + (output if whole else 0), in_ram
+
+
+def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
+    """The cache of all slots, the buffers of a step, images one at a time."""
+    step = min(known(way, "tokens").nbytes, max(1, load.context * load.batch))
+    values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else 2
+    one = bytes_of(shape, load.context, values, compressed=True, beyond_window=step, block=GRAIN)
+    cache = one * load.batch
+    on = layers_on_gpu(shape, way)
+    there = cache * min(on, shape.layers) // shape.layers
+    waste = known(way, "fragmentation")
+    cells = rounded(load.context, GRAIN) * load.batch
+    found = []
+    if on:
+        buffer = (
+            max(
+                step * (shape.vocabulary + shape.hidden) * 4 if on > shape.layers else 0,
+                _network(shape, step),
+            )
+            + 2 * cells * step
+        )
+        vision = vision_of(shape, 1 if load.images else 0, 4)
+        found = [
+            Grown("kv cache", share_of(there, way.gpus), "vram", lambda: _slots(load, one), _FORMULA, "doc"),
+            Grown("buffers", buffer, "vram", lambda: f"{step} tokens a step and logits", _FORMULA, "doc"),
+            Grown("vision", vision, "vram", lambda: "one image at a time in the encoder", _FORMULA, "memory"),
+            Grown("fragmentation", int((share_of(there, way.gpus) + buffer + vision) * waste.share), "vram",
+                  lambda: waste.why, waste.source, waste.confidence),
+        ]  # fmt: skip
+    host = _host(shape, load, step, cells)
+    if cache > there:
+        found.append(Grown("kv cache", cache - there, "ram", lambda: _slots(load, one), _FORMULA, "doc"))
+    found.append(Grown("buffers", host, "ram", lambda: f"a step of {step} tokens", _FORMULA, "doc"))
+    if way.device == "cpu":
+        images = vision_of(shape, 1 if load.images else 0, 4)
+        found.append(Grown("vision", images, "ram", lambda: "one image at a time", _FORMULA, "memory"))
+        found.append(Grown("fragmentation", int((cache + host + images) * waste.share), "ram",
+                           lambda: waste.why, waste.source, waste.confidence))  # fmt: skip
+    return tuple(found)
+
+
+def _network(shape: Shape, tokens: int) -> int:
+    """32-bit values of the widest moment of a layer."""
+    widest = max(layer.heads * layer.head_size for layer in shape.attention)
+    return tokens * (max(2 * shape.intermediate, 3 * widest) + 2 * shape.hidden) * 4
+
+
+def _host(shape: Shape, load: Load, step: int, cells: int) -> int:
+    """In RAM, of what is touched: the step's network, the mask, the last position's logits."""
+    tokens = min(step, prompt_of(load) * load.batch)
+    return _network(shape, tokens) + 4 * cells * min(step, tokens) + load.batch * shape.vocabulary * 4 * 2
+
+
+def _slots(load: Load, one: int) -> str:
+    tokens = rounded(load.context, GRAIN)
+    return f"{load.batch} × {tokens} tokens, {size(one / tokens)} each, from the start"
+
+
+def _as_what(shape: Shape, way: Way) -> str:
+    if way.quantization == "none":
+        return "as in the file" if shape.format == "gguf" else "16-bit"
+    return way.quantization

@@ -1,0 +1,122 @@
+"""transformers: eager layers, a cache that grows token by token, the whole prompt read in one go.
+
+Sources: transformers 5.23.0, `DynamicCache` (one tensor a layer, concatenated at each step), `generate`
+(logits of the last position only, made 32-bit), the gated network `down(act(gate(x)) * up(x))`.
+"""
+
+from __future__ import annotations
+
+from provisioner.sizing.cache import bytes_of, per_token
+from provisioner.sizing.model import Load, Part, Shape, Way, Where
+from provisioner.sizing.quantize import DTYPES, held, width
+from provisioner.sizing.runtimes import Grown, known, part_of, prompt_of, share_of, size
+
+_FORMULA = "transformers 5.23.0, the shapes of what a layer holds at once"
+# A checkpoint is cut into shards of at most this: save_pretrained's max_shard_size, 50 GB in transformers 5.
+SHARD = 5_000_000_000
+
+
+def fixed(shape: Shape, way: Way) -> tuple[Part, ...]:
+    """Weights, the process, and what the GPU needs to be used at all."""
+    weights = held(shape, "transformers", way.quantization, way.dtype)
+    nbytes = weights.nbytes
+    because = f"{shape.parameters / 1e9:.2f} billion values, {_as_what(way)}"
+    if way.device == "cpu":
+        return (
+            Part("weights", nbytes, "ram", because, shape.source, shape.confidence),
+            part_of(known(way, "loading"), "loading", "ram", int(_file(shape) * known(way, "loading").share)),
+            part_of(known(way, "process"), "process", "ram"),
+        )
+    on_gpu, off = offloaded(shape, way, nbytes)
+    parts = [Part("weights", share_of(on_gpu, way.gpus), "vram", because, shape.source, shape.confidence)]
+    if off:
+        # accelerate brings a layer to the GPU when it is its turn, and drops it afterwards.
+        parts.append(Part("offloaded weights", off, "ram", "layers that wait in RAM", _FORMULA, "memory"))
+        parts.append(
+            Part(
+                "visiting layer",
+                nbytes // shape.layers,
+                "vram",
+                "one layer at a time comes over",
+                _FORMULA,
+                "memory",
+            )
+        )
+    loading = known(way, "loading")
+    parts += [
+        part_of(known(way, "context"), "context", "vram"),
+        part_of(loading, "loading", "ram", int(min(SHARD, _file(shape)) * loading.share)),
+        part_of(known(way, "process"), "process", "ram"),
+    ]
+    return tuple(parts)
+
+
+def offloaded(shape: Shape, way: Way, nbytes: int) -> tuple[int, int]:
+    """Bytes of weights on the GPUs, and in RAM because `gpu_layers` leaves them there."""
+    if way.gpu_layers is None or way.gpu_layers >= shape.layers:
+        return nbytes, 0
+    off = nbytes * (shape.layers - way.gpu_layers) // shape.layers
+    return nbytes - off, off
+
+
+def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
+    """Cache, activations of the prompt, images, and what the allocator wastes of those."""
+    where: Where = "ram" if way.device == "cpu" else "vram"
+    item = width(way, shape.weights)
+    values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else item
+    # A layer's cache is there twice for a moment: torch.cat makes the longer one before it drops the other.
+    once = bytes_of(shape, load.context, values, compressed=False)
+    twice = max(per_token(layer, compressed=False) for layer in shape.attention) * load.context * values
+    cache = share_of(int((once + twice) * load.batch), way.gpus)
+    share = known(way, "activations")
+    activations = int(activations_of(shape, load.batch, prompt_of(load), item) * share.share)
+    vision = vision_of(shape, load.images * load.batch, item)
+    waste = known(way, "fragmentation")
+    tokens = load.context * load.batch
+    return (
+        Grown("kv cache", cache, where, lambda: f"{tokens} tokens, {size(once / load.context)} each",
+              _FORMULA, "doc"),
+        Grown("activations", activations, where,
+              lambda: f"a prompt of {load.batch} × {prompt_of(load)} tokens read in one go", _FORMULA, "doc"),
+        Grown("vision", vision, where, lambda: f"{load.images * load.batch} images in the encoder at once",
+              _FORMULA, "memory"),
+        Grown("fragmentation", int((cache + activations + vision) * waste.share), where,
+              lambda: waste.why, waste.source, waste.confidence),
+    )  # fmt: skip
+
+
+def activations_of(shape: Shape, batch: int, prompt: int, item: int) -> int:
+    """Bytes at the widest moment of reading a prompt: feed-forward network, attention, or logits.
+
+    Attention is the fused kind (scaled_dot_product_attention), which holds no scores; with several sequences
+    it has a mask of one byte for each pair of tokens.
+    """
+    tokens = batch * prompt
+    residual = tokens * shape.hidden * item
+    network = tokens * 3 * shape.intermediate * item + 2 * residual
+    widest = max(
+        layer.heads * layer.head_size * 4 + layer.heads * layer.value_size * 2 for layer in shape.attention
+    )
+    attention = tokens * widest * item + 2 * residual
+    norm = 3 * tokens * shape.hidden * 4 + residual
+    logits = batch * shape.vocabulary * (item + 2 * 4) + residual
+    mask = batch * prompt * prompt if batch > 1 else 0
+    return max(network, attention, norm, logits) + mask
+
+
+def vision_of(shape: Shape, images: int, item: int) -> int:
+    """Bytes of the image encoder's widest layer for `images` at once."""
+    if shape.vision is None or not images:
+        return 0
+    one = shape.vision
+    return images * one.patches * (3 * one.intermediate + 4 * one.hidden) * item
+
+
+def _file(shape: Shape) -> int:
+    return sum(item.nbytes for item in shape.weights)
+
+
+def _as_what(way: Way) -> str:
+    if way.quantization != "none":
+        return f"{way.quantization}, made while loading"
+    return "as in the file" if way.dtype == "auto" else way.dtype
