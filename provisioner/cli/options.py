@@ -38,17 +38,22 @@ _WHERE = (
         "--become-password-file", type=click.Path(path_type=Path), help="A file that holds the sudo password."
     ),
 )
+profile = click.option("--profile", metavar="NAME", help="What to provision; see `provision profiles`.")
+assignments = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override one value."
+)
+require_gpu = click.option("--require-gpu", is_flag=True, help="Fail when there is no usable NVIDIA GPU.")
 _WHAT = (
-    click.option("--profile", metavar="NAME", help="What to provision; see `provision profiles`."),
+    profile,
     click.option(
         "--model",
         metavar="SOURCE",
         help="Other weights: hf:org/name[@revision][:file or quantisation], modelscope:org/name,"
         " https://host/file#sha256=HEX, path:/folder.",
     ),
-    click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override one value."),
+    assignments,
     click.option("--scope", type=click.Choice(["auto", "system", "user"]), default="auto", show_default=True),
-    click.option("--require-gpu", is_flag=True, help="Fail when there is no usable NVIDIA GPU."),
+    require_gpu,
     click.option(
         "--ca-certificate",
         "certificates",
@@ -112,19 +117,8 @@ def where_from(options: dict[str, Any]) -> Where:
 def settings_from(options: dict[str, Any], where: Where) -> Settings:
     """Take this group's options out of `options`. Here SSL_CERT_FILE is as good as --ca-certificate."""
     from provisioner import profiles
-    from provisioner.compat import roles
 
-    overrides: dict[str, Any] = {}
-    variables: dict[str, Any] = {}
-    known = profiles.override_keys()
-    for assignment in options.pop("assignments"):
-        key, separator, value = assignment.partition("=")
-        if not separator:
-            raise UsageError(f"--set {assignment}: no value", hint="say --set key=value")
-        if key in known or "." in key:
-            overrides[key] = profiles.override(key, value)
-        else:
-            variables[key] = roles.parse(key, value)
+    overrides, variables = assigned(options.pop("assignments"))
     certificates = [_certificate(path) for path in options.pop("certificates")]
     if not (certificates or where.hosts or where.inventories):
         certificates = own_authorities(os.environ.get("SSL_CERT_FILE"))
@@ -144,6 +138,25 @@ def settings_from(options: dict[str, Any], where: Where) -> Settings:
         require_gpu=options.pop("require_gpu"),
         upgrade=options.pop("upgrade", False),
     )
+
+
+def assigned(said: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What --set says: (of the profile, by dotted key; of the roles, by variable). Raises UsageError."""
+    from provisioner import profiles
+    from provisioner.compat import roles
+
+    overrides: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
+    known = profiles.override_keys()
+    for assignment in said:
+        key, separator, value = assignment.partition("=")
+        if not separator:
+            raise UsageError(f"--set {assignment}: no value", hint="say --set key=value")
+        if key in known or "." in key:
+            overrides[key] = profiles.override(key, value)
+        else:
+            variables[key] = roles.parse(key, value)
+    return overrides, variables
 
 
 def _existing(path: Path | None, option: str) -> str | None:

@@ -14,7 +14,6 @@ _NOISE = re.compile(r"nvidia|geforce|tesla|graphics|\bgpu\b|\(tm\)|\(r\)", re.IG
 _SIZE = re.compile(r"[-\s]*\b(\d+)\s*gi?b\b", re.IGNORECASE)
 _COUNT_BEFORE = re.compile(r"(\d{1,2})\s*(?:[x×*]\s*|\s)(?=\D)", re.IGNORECASE)
 _COUNT_AFTER = re.compile(r"\s+[x×*]\s*(\d+)$", re.IGNORECASE)
-_SLICE = re.compile(r"\s+mig\s+(\d+g\.(\d+)gb)$", re.IGNORECASE)
 _MOST = 64
 # A driver reports less than is on the box: 22.5 GiB of 24 with error correction on an A10.
 _NOMINAL = 0.1
@@ -60,20 +59,9 @@ def _counted(text: str, whole: str) -> list[Card]:
 
 
 def card(text: str) -> Card:
-    """The one card of this name, or a MIG slice of it. Raises UsageError."""
-    part = _SLICE.search(text)
-    if part is None or _exactly(text):
-        entry = _entry(text)
-        return Card(_called(entry.name), entry.memory_bytes, entry)
-    whole = _entry(text[: part.start()])
-    size = int(part.group(2)) * GIB
-    if whole.memory_bytes is None or size > whole.memory_bytes * (1 + _NOMINAL):
-        has = "memory of its own" if whole.memory_bytes is None else f"{_gb(whole)} GB"
-        raise UsageError(
-            f"--gpu {text}: {whole.name} has {'no ' if whole.memory_bytes is None else ''}{has}",
-            hint="name a slice that it can be cut into, such as 1g.10gb of an A100 80GB",
-        )
-    return Card(f"{_called(whole.name)} MIG {part.group(1).lower()}", min(size, whole.memory_bytes), whole)
+    """The one card, or the slice of one, of this name. Raises UsageError."""
+    entry = _entry(text)
+    return Card(_called(entry.name), entry.memory_bytes, entry)
 
 
 def _called(name: str) -> str:

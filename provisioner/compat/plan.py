@@ -77,7 +77,7 @@ def make_plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
 
 
 def _plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
-    profile = _choose_profile(facts, settings)
+    profile = choose_profile(facts, settings)
     scope = _scope(facts, settings)
     if isinstance(scope, WhyNot):
         return scope
@@ -99,7 +99,8 @@ def _plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
     )
 
 
-def _choose_profile(facts: Facts, settings: Settings) -> Profile:
+def choose_profile(facts: Facts, settings: Settings) -> Profile:
+    """The profile that is asked for, else the default one for this box. Raises UsageError."""
     if settings.profile is not None:
         name = settings.profile
     elif settings.model is not None:

@@ -52,7 +52,10 @@ RULES = (
     Rule("the pure rooms know no Ansible and no network", PURE, ("ansible", "ansible_runner", *NETWORK)),
     Rule("the pure rooms know no other room", PURE, (
         "provisioner.cli", "provisioner.hosts", "provisioner.engine", "provisioner.ansible",
-        "provisioner.report",
+        "provisioner.report", "provisioner.checkpoints", "provisioner.target",
+    )),
+    Rule("the sizes of models know nothing of machines", ("provisioner/sizing",), (
+        "provisioner.compat", "provisioner.facts", "provisioner.drift", "provisioner.profiles",
     )),
     Rule(
         "Ansible is met in two rooms",
