@@ -152,7 +152,8 @@ class Wheel(Sourced, frozen=True):
     """A released wheel. `cuda` is the runtime inside, None for one that only uses the CPU.
 
     `capabilities` are those it has machine code for; "9.0+PTX" can also be compiled, when it is loaded, for
-    any newer one. `driver` is the oldest that runs it where that is more than its CUDA needs.
+    any newer one; an architecture of `capabilities_by_arch` has others. `driver` is the oldest that runs it
+    where that is more than its CUDA needs.
     """
 
     package: str
@@ -161,10 +162,15 @@ class Wheel(Sourced, frozen=True):
     glibc: str
     cuda: str | None = None
     capabilities: tuple[str, ...] = ()
+    capabilities_by_arch: dict[str, tuple[str, ...]] = {}
     arches: tuple[str, ...] = ("x86_64",)
     systems: tuple[Literal["linux", "macos"], ...] = ("linux",)
     driver: str | None = None
     requires: tuple[str, ...] = ()
+
+    def code_for(self, arch: str) -> tuple[str, ...]:
+        """The compute capabilities that the wheel for an architecture has code for."""
+        return self.capabilities_by_arch.get(arch, self.capabilities)
 
 
 class Stack(Sourced, frozen=True):

@@ -175,12 +175,13 @@ def _place(case: Case, wheel: Wheel) -> Iterator[Constraint]:
 def _on_gpu(case: Case, wheel: Wheel, device: Device) -> Iterator[Constraint]:
     """It has machine code for the GPU, or code that the driver can compile for it."""
     premises = gpus.is_of(device)
-    if device.capability is None or not wheel.capabilities:
+    has = wheel.code_for(case.box.arch)
+    if device.capability is None or not has:
         return
     name = f"{wheel.package} {wheel.version}"
-    kinds = listed(gpus.sm(one) for one in wheel.capabilities)
+    kinds = listed(gpus.sm(one) for one in has)
     code = known(f"wheels.{wheel.package}.capabilities", f"{name} has code for {kinds}", wheel)
-    how = runs_on(wheel.capabilities, device.capability)
+    how = runs_on(has, device.capability)
     yield Constraint((*premises, code), (variable(wheel),), always if how != "no" else _is_none, _is_chosen)
     toolkit = _toolkit(wheel.cuda)
     if how == "compiled" and toolkit is not None:
