@@ -26,7 +26,8 @@ _TRIES = 48
 class Fact:
     """One sentence the plan rests on: seen on the machine (box), known (data), or asked for (request).
 
-    `id` is stable and names the fact; `change` is what a person could change so that it holds no more.
+    `id` is stable and names the fact; `change` is what a person could change so that it holds no more, and
+    `subject` what is changed: facts of the same subject change together.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Fact:
     source: str = ""
     confidence: Confidence | None = None
     change: str = ""
+    subject: str = ""
 
 
 def always(*_values: Any) -> bool:
@@ -65,13 +67,16 @@ class Solution:
 
 @dataclass(frozen=True)
 class Remedy:
-    """Facts that, changed together, make it possible, and the first choice there is then."""
+    """What, changed together, makes it possible, and the first choice there is then.
+
+    `facts` has one fact of each subject: the one whose change says the most.
+    """
 
     facts: tuple[Fact, ...]
     values: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return ", and ".join(fact.change for fact in self.facts)
+        return ", and ".join(dict.fromkeys(fact.change for fact in self.facts))
 
 
 @dataclass(frozen=True)
@@ -169,8 +174,10 @@ class Problem:
     def without(
         self, dropped: Iterable[Fact], wanted: Mapping[str, Callable[[Any], bool]] | None = None
     ) -> Mapping[str, Any] | None:
-        """The first choice if some facts did not hold, among the wanted values; None where there is none."""
-        pool, start = self._set(self._facts.values()) & ~self._set(dropped), self._only(wanted or {})
+        """The first choice if the subjects of some facts were changed, among the wanted values; None where
+        there is none.
+        """
+        pool, start = self._set(self._facts.values()) & ~self._subjects(dropped), self._only(wanted or {})
         return self._first(pool, start) if self._possible(pool, start) else None
 
     # --- facts ------------------------------------------------------------------------------------------
@@ -180,6 +187,11 @@ class Problem:
         for fact in facts:
             together |= self._bits[fact.id]
         return together
+
+    def _subjects(self, facts: Iterable[Fact]) -> int:
+        """All facts that change together with some."""
+        subjects = {fact.subject or fact.id for fact in facts}
+        return self._set(fact for fact in self._facts.values() if (fact.subject or fact.id) in subjects)
 
     def _told(self, facts: int) -> tuple[Fact, ...]:
         """In the order of a derivation: what was seen, what is known, what was asked for."""
@@ -224,7 +236,8 @@ class Problem:
                 continue
             if self._possible(everything & ~dropped, self._whole):
                 found.append(dropped)
-                yield Remedy(self._told(dropped), self._first(everything & ~dropped, self._whole))
+                pool = everything & ~dropped
+                yield Remedy(self._most_telling(dropped, cores), self._first(pool, self._whole))
                 continue
             core = next((one for one in cores if not one & dropped), None)
             if core is None:
@@ -232,10 +245,22 @@ class Problem:
                 cores.append(core)
             # What was asked for is changed more easily than a machine.
             for fact in reversed(self._told(core)):
-                more = dropped | self._bits[fact.id]
+                more = dropped | self._subjects([fact])
                 if fact.change and more not in tried:
                     tried.add(more)
                     queue.append(more)
+
+    def _most_telling(self, dropped: int, cores: list[int]) -> tuple[Fact, ...]:
+        """A fact of each subject that is changed, of those that are in the way: the longest says the most."""
+        concerned = 0
+        for core in cores:
+            concerned |= core
+        best: dict[str, Fact] = {}
+        for fact in self._told(dropped & concerned):
+            subject = fact.subject or fact.id
+            if fact.change and len(fact.change) > len(best[subject].change if subject in best else ""):
+                best[subject] = fact
+        return tuple(best.values())
 
     # --- search -----------------------------------------------------------------------------------------
 
