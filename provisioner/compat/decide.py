@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
+from provisioner.compat import knowledge
 from provisioner.compat.box import Box
-from provisioner.compat.rules import drivers, minima, systems, toolkits, wheels
-from provisioner.compat.rules.case import Ask, Case
+from provisioner.compat.rules import budget, drivers, installing, minima, systems, toolkits, wheels
+from provisioner.compat.rules.case import PROFILE, Ask, Case
 from provisioner.compat.rules.drivers import DriverWay
 from provisioner.compat.rules.toolkits import ToolkitWay
 from provisioner.compat.rules.wheels import PythonWay
+from provisioner.compat.smaller import smaller_profiles
 from provisioner.compat.solver import Conflict, Fact, Problem, Remedy
 
 __all__ = ["Ask", "Decision", "Route", "decide"]
@@ -60,7 +63,7 @@ def decide(box: Box, ask: Ask) -> Decision | Conflict:
     problem = Problem(_domains(case), _constraints(case))
     answer = problem.solve()
     if isinstance(answer, Conflict):
-        return _explained(problem, answer)
+        return _explained(case, problem, answer)
     return Decision(
         routes=(
             _driver(case, answer.values),
@@ -84,7 +87,7 @@ def _domains(case: Case) -> dict[str, Sequence[Any]]:
 
 
 def _constraints(case: Case) -> Iterator[Any]:
-    for subject in (systems, toolkits, drivers, wheels, minima):
+    for subject in (systems, toolkits, drivers, installing, wheels, minima, budget):
         yield from subject.rules(case)
 
 
@@ -95,12 +98,13 @@ def _driver(case: Case, values: Mapping[str, Any]) -> Route:
     way: DriverWay = values[drivers.DRIVER]
     if way.kind == "none":
         return Route("driver", "none", text="no driver")
+    version = way.version if way.kind == "keep" else ""
     if case.box.wsl:
-        told = f"driver {way.version}, Windows' own" if way.version else "Windows' own driver"
-        return Route("driver", "windows", way.version, text=told)
+        told = f"driver {version}, Windows' own" if version else "Windows' own driver"
+        return Route("driver", "windows", version, text=told)
     if not way.installs:
-        text = f"driver {way.version} is kept" if way.version else "the driver that is there, if any"
-        return Route("driver", "keep", way.version, text=text)
+        text = f"driver {way.version} is kept" if way.kind == "keep" else "the driver that is there, if any"
+        return Route("driver", "keep", version, text=text)
     assert way.route is not None, "an installed driver has a route"
     return Route(
         "driver",
@@ -177,6 +181,10 @@ def _notes(case: Case, problem: Problem, values: Mapping[str, Any]) -> Iterator[
         why = problem.why_not(same)
         reason = _because(why) if why else "--upgrade"
         yield f"driver {case.box.driver} is upgraded to {driver.version}: {reason}"
+    if driver.kind == "unknown" and case.gpu_route:
+        yield from _driver_that_must_be(problem, toolkit)
+    elif driver.installs and not case.box.driver_known:
+        yield "whether a driver is there is not known: planned as if none were"
     if case.stack is None:
         yield f"what the wheels of {case.ask.profile.environment.lock} need is not known here"
     for device in case.box.gpus or ():
@@ -186,30 +194,50 @@ def _notes(case: Case, problem: Problem, values: Mapping[str, Any]) -> Iterator[
         yield f"not known, so not checked: {', '.join(case.box.unknown.values())}"
 
 
+def _driver_that_must_be(problem: Problem, toolkit: ToolkitWay) -> Iterator[str]:
+    """The oldest driver that would do, where nobody could look."""
+    for branch in sorted(entry.branch for entry in knowledge.branches()):
+        wanted: Mapping[str, Callable[[Any], bool]] = {
+            toolkits.TOOLKIT: lambda way: way == toolkit,
+            drivers.DRIVER: partial(_may_be, branch),
+        }
+        if problem.without((), wanted) is not None:
+            yield f"whether a driver is there is not known: it must be of branch {branch} or newer"
+            return
+
+
+def _may_be(branch: int, way: DriverWay) -> bool:
+    return way.kind == "unknown" and way.branch == branch
+
+
 def _because(why: Sequence[Fact] | None) -> str:
     return ", ".join(fact.text for fact in why or ())
 
 
-def _explained(problem: Problem, conflict: Conflict) -> Conflict:
-    """The same, with changes that say what there would be then."""
-    said: dict[str, str] = {}
+def _explained(case: Case, problem: Problem, conflict: Conflict) -> Conflict:
+    """The same, with changes that say what there would be then, and without those that would not help."""
+    others = _Others(case)
+    remedies = []
     for remedy in conflict.remedies:
-        for fact in remedy.facts:
-            text = _change(problem, fact, remedy)
-            if text:
-                said.setdefault(fact.id, text)
-
-    def told(fact: Fact) -> Fact:
-        return replace(fact, change=said.get(fact.id, fact.change))
-
-    return Conflict(
-        tuple(tuple(told(fact) for fact in chain) for chain in conflict.chains),
-        tuple(Remedy(tuple(told(fact) for fact in one.facts), one.values) for one in conflict.remedies),
+        texts = [_change(problem, others, fact, remedy) for fact in remedy.facts]
+        if all(texts):
+            told = zip(remedy.facts, texts, strict=True)
+            remedies.append(replace(remedy, facts=tuple(replace(fact, change=text) for fact, text in told)))
+    said: dict[str, str] = {}
+    for fact in (fact for remedy in remedies for fact in remedy.facts):
+        said.setdefault(fact.id, fact.change)
+    chains = tuple(
+        tuple(replace(fact, change=said.get(fact.id, fact.change)) for fact in chain)
+        for chain in conflict.chains
     )
+    return Conflict(chains, tuple(remedies))
 
 
-def _change(problem: Problem, fact: Fact, remedy: Remedy) -> str:
+def _change(problem: Problem, others: _Others, fact: Fact, remedy: Remedy) -> str:
+    """What a person could do, and "" for what would not help."""
     driver: DriverWay = remedy.values[drivers.DRIVER]
+    if fact.subject == PROFILE:
+        return others.change(remedy)
     if fact.id == "request.cuda":
         other = problem.without(remedy.facts, {toolkits.TOOLKIT: lambda way: bool(way.cuda)})
         none = problem.without(remedy.facts, {toolkits.TOOLKIT: lambda way: not way.cuda})
@@ -219,4 +247,24 @@ def _change(problem: Problem, fact: Fact, remedy: Remedy) -> str:
     if fact.id == "tool.driver" and driver.route is not None:
         packages = f" ({', '.join(driver_packages(driver))})" if driver.route.packages else ""
         return f"install driver {driver.branch} by {driver.route.route}{packages}, then run it again"
-    return ""
+    return fact.change
+
+
+class _Others:
+    """Other profiles that would do: each is asked for the same, and decided like this one."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._problems: dict[str, Problem] = {}
+
+    def change(self, remedy: Remedy) -> str:
+        """The largest smaller profile that is possible once the rest of a remedy is done; "" for none."""
+        rest = [fact for fact in remedy.facts if fact.subject != PROFILE]
+        for profile in smaller_profiles(self._case.ask.profile):
+            if profile.name not in self._problems:
+                case = Case(self._case.box, replace(self._case.ask, profile=profile, shape=None))
+                self._problems[profile.name] = Problem(_domains(case), _constraints(case))
+            if self._problems[profile.name].without(rest) is not None:
+                way = "needs less" if profile.needs_gpu else "runs on the CPU"
+                return f"take --profile {profile.name}, which {way}"
+        return ""

@@ -19,9 +19,13 @@ def next_smaller(facts: Facts, profile: Profile) -> str | None:
     Only what does not change from day to day counts (cores, memory in all, GPU memory), so that the answer,
     which is part of a role's inputs, does not either.
     """
-    mine = _size(profile)
-    fitting = [other for other in _shipped() if _size(other) < mine and _fits(facts, other)]
-    return max(fitting, key=lambda other: (_size(other), other.name)).name if fitting else None
+    return next((other.name for other in smaller_profiles(profile) if _fits(facts, other)), None)
+
+
+def smaller_profiles(profile: Profile) -> list[Profile]:
+    """The shipped profiles that need less than one, the largest first."""
+    smaller = [other for other in _shipped() if _size(other) < _size(profile)]
+    return sorted(smaller, key=lambda other: (_size(other), other.name), reverse=True)
 
 
 @cache

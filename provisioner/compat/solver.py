@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from provisioner.compat.knowledge import Confidence
@@ -83,8 +83,8 @@ class Remedy:
 class Conflict:
     """Why there is no choice.
 
-    `chains` are disjoint, and each is minimal: its facts alone contradict each other, and without any one of
-    them they do not. `remedies` are ways out, the smallest first, each checked by solving.
+    `chains` are disjoint, the shortest first, and each is minimal: its facts alone contradict each other, and
+    without any one of them they do not. `remedies` are ways out, the smallest first, each checked by solving.
     """
 
     chains: tuple[tuple[Fact, ...], ...]
@@ -109,12 +109,15 @@ def solve(domains: Mapping[str, Sequence[Any]], constraints: Iterable[Constraint
 
 @dataclass(frozen=True, eq=False)
 class _Rule:
-    """A constraint over numbered variables; `rows` remembers what it allows of the last open one."""
+    """A constraint over numbered variables; `rows` remembers what it allows of the last open one, and
+    `pairs` what it allows of the other of two variables.
+    """
 
     facts: int
     over: tuple[int, ...]
     allows: Callable[..., bool]
-    rows: dict[tuple[int, ...], int]
+    rows: dict[tuple[int, ...], int] = field(default_factory=dict)
+    pairs: dict[tuple[int, int | None], int] = field(default_factory=dict)
 
 
 class Problem:
@@ -135,7 +138,7 @@ class Problem:
         self._bits = {name: 1 << number for number, name in enumerate(self._facts)}
         place = {name: number for number, name in enumerate(self._names)}
         self._rules = tuple(
-            _Rule(self._set(one.facts), tuple(place[name] for name in one.over), one.allows, {})
+            _Rule(self._set(one.facts), tuple(place[name] for name in one.over), one.allows)
             for one in self._constraints
             if one.allows is not always
         )
@@ -160,8 +163,12 @@ class Problem:
             tuple(self._told(chain) for chain in chains), tuple(self._remedies(everything, chains))
         )
 
+    def contradict(self, facts: Iterable[Fact]) -> bool:
+        """Whether some facts alone leave nothing possible."""
+        return not self._possible(self._set(facts), self._whole)
+
     def why_not(self, wanted: Mapping[str, Callable[[Any], bool]]) -> tuple[Fact, ...] | None:
-        """A minimal set of facts that forbids such values of some variables; None where they are possible.
+        """The fewest facts that forbid such values of some variables; None where they are possible.
 
         An empty set: no value of a variable is such.
         """
@@ -208,19 +215,45 @@ class Problem:
     # --- reasons ----------------------------------------------------------------------------------------
 
     def _core(self, pool: int, start: tuple[int, ...]) -> int:
-        """A minimal set of facts that leaves nothing possible; the shorter of two that are looked for."""
-        mattering = 0
-        for rule in self._rules:
-            if rule.facts & ~pool == 0 and not (len(rule.over) == 1 and self._allows_all(rule)):
-                mattering |= rule.facts
-        members = [bit for bit in self._bits.values() if bit & mattering]
+        """A smallest set of facts that leaves nothing possible.
 
-        def impossible(facts: Iterable[int]) -> bool:
-            return not self._possible(sum(facts), start)
+        It must hit every set of facts whose absence makes it possible: smallest sets that hit those known so
+        far are tried until one is impossible (Ignatiev and others 2015, smallest MUS extraction). Any minimal
+        set bounds the search, and is the answer where that would take too long.
+        """
+        groups = self._groups(pool)
 
-        found = [_smallest(impossible, order) for order in (members, members[::-1])]
-        shortest = min(found, key=len)
-        return sum(shortest)
+        def impossible(facts: int) -> bool:
+            return not self._possible(facts, start)
+
+        best = sum(_minimal(impossible, groups))
+        escapes: list[list[int]] = []
+        for _ in range(_TRIES):
+            hitting = _smallest_hitting(escapes, best.bit_count())
+            if hitting is None:
+                return best
+            if impossible(hitting):
+                return hitting
+            kept = hitting
+            for group in groups:
+                if not group & kept and not impossible(kept | group):
+                    kept |= group
+            escapes.append([group for group in groups if not group & kept])
+        return best
+
+    def _groups(self, pool: int) -> list[int]:
+        """The facts that can be in the way; those that stand in the same rules are there together or not."""
+        rules = [
+            rule
+            for rule in self._rules
+            if rule.facts & ~pool == 0 and not (len(rule.over) == 1 and self._allows_all(rule))
+        ]
+        groups: dict[tuple[int, ...], int] = {}
+        for bit in self._bits.values():
+            standing = tuple(number for number, rule in enumerate(rules) if rule.facts & bit)
+            if standing:
+                groups[standing] = groups.get(standing, 0) | bit
+        return list(groups.values())
 
     def _allows_all(self, rule: _Rule) -> bool:
         variable = rule.over[0]
@@ -230,6 +263,7 @@ class Problem:
         """Sets of changeable facts, one of every contradiction: Reiter's tree of hitting sets, by breadth."""
         cores, tried, found = list(chains), {0}, list[int]()
         queue = deque([0])
+        changeable = {fact.subject or fact.id for fact in self._facts.values() if fact.change}
         while queue and len(found) < _REMEDIES and len(tried) < _TRIES:
             dropped = queue.popleft()
             if any(one & dropped == one for one in found):
@@ -246,21 +280,22 @@ class Problem:
             # What was asked for is changed more easily than a machine.
             for fact in reversed(self._told(core)):
                 more = dropped | self._subjects([fact])
-                if fact.change and more not in tried:
+                if (fact.subject or fact.id) in changeable and more not in tried:
                     tried.add(more)
                     queue.append(more)
 
     def _most_telling(self, dropped: int, cores: list[int]) -> tuple[Fact, ...]:
-        """A fact of each subject that is changed, of those that are in the way: the longest says the most."""
+        """A fact of each subject that is changed: one that is in the way, and of those the longest change."""
         concerned = 0
         for core in cores:
             concerned |= core
-        best: dict[str, Fact] = {}
-        for fact in self._told(dropped & concerned):
+        best: dict[str, tuple[bool, int, Fact]] = {}
+        for fact in self._told(dropped):
             subject = fact.subject or fact.id
-            if fact.change and len(fact.change) > len(best[subject].change if subject in best else ""):
-                best[subject] = fact
-        return tuple(best.values())
+            rank = (bool(self._bits[fact.id] & concerned), len(fact.change), fact)
+            if fact.change and (subject not in best or rank[:2] > best[subject][:2]):
+                best[subject] = rank
+        return tuple(fact for _, _, fact in best.values())
 
     # --- search -----------------------------------------------------------------------------------------
 
@@ -315,21 +350,36 @@ class Problem:
         variable = min(unchosen, key=lambda number: masks[number].bit_count())
         for value in _numbers(masks[variable]):
             chosen[variable] = value
-            narrowed = self._narrow(masks, chosen, touching[variable])
+            narrowed = self._narrow(masks, chosen, variable, touching[variable])
             if narrowed is not None and self._search(narrowed, chosen, touching):
                 return True
         chosen[variable] = None
         return False
 
-    def _narrow(self, masks: list[int], chosen: list[int | None], rules: list[_Rule]) -> list[int] | None:
-        """What is left of the values once each rule with one open variable has spoken; None: nothing."""
+    def _narrow(
+        self, masks: list[int], chosen: list[int | None], variable: int, rules: list[_Rule]
+    ) -> list[int] | None:
+        """What is left of the values once each rule over the variable that was chosen last, and one open
+        variable, has spoken; None: nothing.
+        """
         left = list(masks)
         for rule in rules:
-            unchosen = [variable for variable in rule.over if chosen[variable] is None]
-            if len(unchosen) == 1:
-                left[unchosen[0]] &= self._row(rule, unchosen[0], chosen)
-                if not left[unchosen[0]]:
-                    return None
+            if len(rule.over) == 2:
+                last = rule.over[1] if rule.over[0] == variable else rule.over[0]
+                if chosen[last] is not None:
+                    continue
+                row = rule.pairs.get((variable, chosen[variable]))
+                if row is None:
+                    row = rule.pairs[variable, chosen[variable]] = self._row(rule, last, chosen)
+            else:
+                unchosen = [one for one in rule.over if chosen[one] is None]
+                if len(unchosen) != 1:
+                    continue
+                last = unchosen[0]
+                row = self._row(rule, last, chosen)
+            left[last] &= row
+            if not left[last]:
+                return None
         return left
 
     def _row(self, rule: _Rule, last: int, chosen: list[int | None]) -> int:
@@ -363,18 +413,39 @@ def _numbers(mask: int) -> Iterator[int]:
         mask ^= lowest
 
 
-def _smallest(impossible: Callable[[Iterable[int]], bool], members: list[int]) -> list[int]:
+def _minimal(impossible: Callable[[int], bool], members: list[int]) -> list[int]:
     """A subset that is impossible, and is not without any one member (Junker 2004, QuickXplain)."""
 
-    def needed(background: list[int], added: bool, rest: list[int]) -> list[int]:
+    def needed(background: int, added: bool, rest: list[int]) -> list[int]:
         if added and impossible(background):
             return []
         if len(rest) == 1:
             return rest
         half = len(rest) // 2
         first, second = rest[:half], rest[half:]
-        late = needed(background + first, True, second)
-        early = needed(background + late, bool(late), first)
+        late = needed(background | sum(first), True, second)
+        early = needed(background | sum(late), bool(late), first)
         return early + late
 
-    return needed([], False, members) if members else []
+    return needed(0, False, members) if members else []
+
+
+def _smallest_hitting(sets: list[list[int]], bound: int) -> int | None:
+    """Members with the fewest bits together, less than `bound`, of which each set has one; None: there are
+    none.
+    """
+    best: int | None = None
+
+    def extend(chosen: int, rest: list[list[int]]) -> None:
+        nonlocal best, bound
+        if chosen.bit_count() >= bound:
+            return
+        missed = [one for one in rest if not any(member & chosen for member in one)]
+        if not missed:
+            best, bound = chosen, chosen.bit_count()
+            return
+        for member in min(missed, key=len):
+            extend(chosen | member, missed)
+
+    extend(0, sets)
+    return best

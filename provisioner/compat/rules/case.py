@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from provisioner import profiles
 from provisioner.compat import knowledge
 from provisioner.compat.box import Box
 from provisioner.compat.solver import Fact
 from provisioner.profiles import Profile
 from provisioner.sizing.model import Load, Shape
 
-CPU_WAY = f"take --profile {profiles.DEFAULT_WITHOUT_GPU}, which runs on the CPU"
+PROFILE = "profile"
+OTHER_PROFILE = "choose another profile (provision profiles)"
 # The weakest of several confidences is the confidence of what they say together.
 _WEAKEST: tuple[knowledge.Confidence, ...] = ("unconfirmed", "memory", "doc", "ran")
 
@@ -40,7 +40,7 @@ class Ask:
     scope: Literal["auto", "system", "user"] = "auto"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A machine and what is asked of it."""
 
@@ -69,7 +69,7 @@ class Case:
     @cached_property
     def system(self) -> Fact:
         """Which system it is."""
-        return seen("os", f"{self.box.name} here", "another system")
+        return seen("os", f"{self.box.name} here", "another system", "system")
 
     @cached_property
     def place(self) -> tuple[Fact, ...]:
@@ -81,13 +81,21 @@ class Case:
     @cached_property
     def gpu_wanted(self) -> Fact:
         """That the profile runs on a GPU."""
-        name = self.ask.profile.name
-        return asked("request.profile.gpu", f"{name} runs on an NVIDIA GPU", CPU_WAY)
+        return self.of_profile("gpu", f"{self.ask.profile.name} runs on an NVIDIA GPU")
+
+    @cached_property
+    def gpu_required(self) -> Fact:
+        """That a GPU is wanted on any route."""
+        return asked("request.require_gpu", "--require-gpu", "leave --require-gpu out to take the CPU route")
+
+    def of_profile(self, what: str, text: str) -> Fact:
+        """Something that the profile asks for: another profile asks for something else."""
+        return asked(f"request.profile.{what}", text, OTHER_PROFILE, PROFILE)
 
 
-def seen(id_: str, text: str, change: str = "") -> Fact:
+def seen(id_: str, text: str, change: str = "", subject: str = "") -> Fact:
     """A fact of the machine."""
-    return Fact(id_, text, "box", source="the machine", change=change)
+    return Fact(id_, text, "box", source="the machine", change=change, subject=subject)
 
 
 def known(id_: str, text: str, *entries: knowledge.Sourced) -> Fact:
@@ -101,9 +109,9 @@ def own(id_: str, text: str) -> Fact:
     return Fact(id_, text, "data", "this version of provision", "ran")
 
 
-def asked(id_: str, text: str, change: str = "") -> Fact:
+def asked(id_: str, text: str, change: str = "", subject: str = "") -> Fact:
     """A fact of the request."""
-    return Fact(id_, text, "request", source="the request", change=change)
+    return Fact(id_, text, "request", source="the request", change=change, subject=subject)
 
 
 def _weakest(all_: Iterable[knowledge.Confidence]) -> knowledge.Confidence:

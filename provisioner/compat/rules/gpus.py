@@ -6,19 +6,26 @@ from functools import cache
 
 from provisioner.compat import knowledge
 from provisioner.compat.box import Device
-from provisioner.compat.rules.case import known, seen
+from provisioner.compat.rules.case import gigabytes, known, seen
 from provisioner.compat.solver import Fact
 
 
 def here(device: Device) -> Fact:
     """That it is there."""
     count = f"{device.count} × " if device.count > 1 else ""
-    return seen(f"gpu.{device.name}", f"{count}{device.name} here", "another GPU")
+    return seen(f"gpu.{device.name}", f"{count}{device.name} here", "another GPU", f"gpu.{device.name}")
 
 
 def none_here() -> Fact:
     """That there is none."""
     return seen("gpu.none", "no NVIDIA GPU found", "a machine with an NVIDIA GPU")
+
+
+def memory_of(largest: Device, wanted: int) -> Fact:
+    """How much memory the largest GPU has, where so much is wanted."""
+    text = f"the largest GPU here, {largest.name}, has {gigabytes(largest.memory_bytes or 0)} of VRAM"
+    change = f"a GPU with {gigabytes(wanted)} of VRAM"
+    return seen("gpu.memory", text, change, f"gpu.{largest.name}")
 
 
 def is_of(device: Device) -> tuple[Fact, ...]:
@@ -30,7 +37,7 @@ def is_of(device: Device) -> tuple[Fact, ...]:
     text = f"{device.name} is {sm(device.capability)}{generation}"
     entry = device.entry
     if entry is None or entry.capability != device.capability:
-        return (here(device), seen(f"gpu.{device.name}.capability", text))
+        return (here(device), seen(f"gpu.{device.name}.capability", text, subject=f"gpu.{device.name}"))
     return (here(device), known(f"gpus.{entry.name}.capability", text, entry))
 
 

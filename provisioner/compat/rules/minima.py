@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioner.compat.rules import gpus
-from provisioner.compat.rules.case import CPU_WAY, Case, asked, gigabytes, seen
+from provisioner.compat.rules.budget import vram_wanted
+from provisioner.compat.rules.case import Case, gigabytes, seen
 from provisioner.compat.rules.systems import never
-from provisioner.compat.smaller import MEMORY_TOLERANCE, next_smaller
+from provisioner.compat.smaller import MEMORY_TOLERANCE
 from provisioner.compat.solver import Constraint, Fact, always
 from provisioner.facts import SYSTEM_PLACES
 
@@ -41,23 +42,17 @@ def _gpu(case: Case) -> Iterator[Constraint]:
         return
     if not box.gpus:
         wants = [case.gpu_wanted] if case.gpu_route else []
-        if case.ask.require_gpu:
-            change = "leave --require-gpu out to take the CPU route"
-            wants.append(asked("request.require_gpu", "--require-gpu", change))
+        wants += [case.gpu_required] if case.ask.require_gpu else []
         for fact in wants:
             yield Constraint((gpus.none_here(), fact), (), never)
         return
-    largest = box.largest
-    if case.gpu_route and largest is not None and largest.memory_bytes is not None:
-        size = gigabytes(largest.memory_bytes)
-        text = f"the largest GPU here, {largest.name}, has {size} of VRAM"
-        wanted = gigabytes(needs.vram_bytes)
+    if case.gpu_route and box.largest is not None and box.largest.memory_bytes is not None:
         yield _enough(
             case,
-            largest.memory_bytes >= needs.vram_bytes,
-            seen("gpu.memory", text, f"a GPU with {wanted} of VRAM"),
+            box.largest.memory_bytes >= needs.vram_bytes,
+            gpus.memory_of(box.largest, vram_wanted(case)),
             "vram",
-            f"{case.ask.profile.name} needs {wanted} of VRAM",
+            f"{case.ask.profile.name} needs {gigabytes(needs.vram_bytes)} of VRAM",
         )
 
 
@@ -76,18 +71,12 @@ def _disk(case: Case) -> Iterator[Constraint]:
             f"disks.{what}", f"{gigabytes(disk.free_bytes)} free for {place}", f"free some space for {place}"
         )
         text = f"{case.ask.profile.name} needs {gigabytes(need)} of disk there"
-        wanted = asked(f"request.profile.disk.{what}", text, _less(case))
+        wanted = case.of_profile(f"disk.{what}", text)
         yield Constraint((here, wanted), (), always if disk.free_bytes >= need else never)
 
 
 def _enough(case: Case, fine: bool, here: Fact, what: str, text: str) -> Constraint:
-    wanted = asked(f"request.profile.{what}", text, "" if fine else _less(case))
-    return Constraint((here, wanted), (), always if fine else never)
-
-
-def _less(case: Case) -> str:
-    smaller = next_smaller(case.box.facts, case.ask.profile)
-    return f"take --profile {smaller}, which needs less" if smaller else CPU_WAY
+    return Constraint((here, case.of_profile(what, text)), (), always if fine else never)
 
 
 def _cores(count: int) -> str:

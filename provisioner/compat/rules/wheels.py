@@ -12,7 +12,7 @@ from provisioner.compat import knowledge
 from provisioner.compat.box import Device
 from provisioner.compat.knowledge import Wheel, version
 from provisioner.compat.rules import drivers, gpus
-from provisioner.compat.rules.case import Case, asked, known, listed, seen
+from provisioner.compat.rules.case import Case, known, listed, seen
 from provisioner.compat.solver import Constraint, Fact, always
 from provisioner.errors import UsageError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
 PYTHON = "python"
-_OTHER = "choose another profile (provision profiles)"
 
 
 @dataclass(frozen=True)
@@ -74,12 +73,12 @@ def _interpreter(case: Case) -> Iterator[Constraint]:
     profile, box = case.ask.profile, case.box
     wanted = profile.environment.python
     yield Constraint(
-        (asked("request.profile.env", f"{profile.name} runs in a Python environment", _OTHER),),
+        (case.of_profile("env", f"{profile.name} runs in a Python environment"),),
         (PYTHON,),
         lambda way: way is not None,
         lambda _way: False,
     )
-    fact = asked("request.profile.python", f"{profile.name} needs Python {in_words(wanted)}", _OTHER)
+    fact = case.of_profile("python", f"{profile.name} needs Python {in_words(wanted)}")
     for fact_of, kind in _whose(case):
         yield Constraint(
             (*fact_of, fact),
@@ -121,7 +120,7 @@ def _libc(case: Case) -> tuple[Fact, ...]:
     box = case.box
     if box.facts.os.libc:
         text = f"glibc {box.glibc}" if box.libc == "glibc" else f"{box.libc}, not glibc"
-        return (seen("os.glibc", f"{box.name} has {text}", "a newer system"),)
+        return (seen("os.glibc", f"{box.name} has {text}", "a newer system", "system"),)
     assert box.system is not None, "or there were nothing known"
     text = f"{box.system.name} has glibc {box.system.glibc}"
     return (case.system, known(f"systems.{box.system.name}.glibc", text, box.system))
@@ -131,7 +130,7 @@ def _wheel(case: Case, wheel: Wheel) -> Iterator[Constraint]:
     box, name, ident = case.box, f"{wheel.package} {wheel.version}", f"wheels.{wheel.package}"
     over, profile = (variable(wheel),), case.ask.profile.name
     yield Constraint(
-        (asked(f"request.profile.{wheel.package}", f"{profile} uses {name}", _OTHER),),
+        (case.of_profile(wheel.package, f"{profile} uses {name}"),),
         over,
         lambda one: one is not None,
     )

@@ -35,6 +35,7 @@ def problems(draw: st.DrawFn) -> tuple[Domains, list[Constraint]]:
             f"f{n}",
             draw(st.sampled_from(("box", "data", "request"))),
             change=draw(st.sampled_from(("", f"no f{n}"))),
+            subject=draw(st.sampled_from(("", "", "s"))),
         )
         for n in range(6)
     ]
@@ -52,14 +53,24 @@ def solutions(
     domains: Domains, constraints: Iterable[Constraint], dropped: Iterable[Fact] = ()
 ) -> list[dict[str, int]]:
     """Every solution, the first one first, once some facts do not hold."""
-    gone = set(dropped)
-    active = [one for one in constraints if not gone & set(one.facts)]
+    gone = {fact.id for fact in dropped}
+    active = [one for one in constraints if not gone & {fact.id for fact in one.facts}]
     found = []
     for row in product(*domains.values()):
         values = dict(zip(domains, row, strict=True))
         if all(one.allows(*(values[name] for name in one.over)) for one in active):
             found.append(values)
     return found
+
+
+def subject(fact: Fact) -> str:
+    return fact.subject or fact.id
+
+
+def together(constraints: Iterable[Constraint], subjects: Iterable[str]) -> set[Fact]:
+    """All facts of some subjects."""
+    wanted = set(subjects)
+    return {fact for fact in every_fact(constraints) if subject(fact) in wanted}
 
 
 def every_fact(constraints: Iterable[Constraint]) -> set[Fact]:
@@ -100,16 +111,17 @@ def test_the_ways_out_are_all_the_smallest_ones(problem: tuple[Domains, list[Con
     answer = solve(domains, constraints)
     assume(isinstance(answer, Conflict))
     assert isinstance(answer, Conflict)
-    changeable = sorted((fact for fact in every_fact(constraints) if fact.change), key=lambda fact: fact.id)
+    changeable = sorted({subject(fact) for fact in every_fact(constraints) if fact.change})
     sets = [set(some) for size in range(1, 7) for some in combinations(changeable, size)]
-    working = [some for some in sets if solutions(domains, constraints, some)]
+    working = [some for some in sets if solutions(domains, constraints, together(constraints, some))]
     minimal = [some for some in working if not any(less < some for less in working)]
-    found = [set(remedy.facts) for remedy in answer.remedies]
+    found = [{subject(fact) for fact in remedy.facts} for remedy in answer.remedies]
     assert all(some in minimal for some in found)
     assert len(found) == min(len(minimal), 6)
     assert [len(some) for some in found] == sorted(len(some) for some in found)
-    for remedy in answer.remedies:
-        assert remedy.values == solutions(domains, constraints, remedy.facts)[0]
+    for remedy, some in zip(answer.remedies, found, strict=True):
+        assert remedy.values == solutions(domains, constraints, together(constraints, some))[0]
+        assert all(fact.change for fact in remedy.facts)
 
 
 @given(problems(), st.data())
@@ -137,7 +149,7 @@ def test_the_first_choice_without_some_facts(
     domains, constraints = problem
     known = sorted(every_fact(constraints), key=lambda fact: fact.id)
     dropped = data.draw(st.lists(st.sampled_from(known), unique=True)) if known else []
-    possible = solutions(domains, constraints, dropped)
+    possible = solutions(domains, constraints, together(constraints, map(subject, dropped)))
     assert Problem(domains, constraints).without(dropped) == (possible[0] if possible else None)
 
 
