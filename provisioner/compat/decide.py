@@ -17,7 +17,9 @@ from provisioner.compat.rules.wheels import PythonWay
 from provisioner.compat.smaller import smaller_profiles
 from provisioner.compat.solver import Conflict, Fact, Problem, Remedy
 
-__all__ = ["Ask", "Decision", "Route", "decide"]
+__all__ = ["Ask", "Decision", "Route", "decide", "problem_of"]
+# NVSwitch joins the GPUs of a board of eight.
+ON_ONE_BOARD = 8
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def decide(box: Box, ask: Ask) -> Decision | Conflict:
     Raises UsageError for a release, branch or way that was asked for and that nobody knows.
     """
     case = Case(box, ask)
-    problem = Problem(_domains(case), _constraints(case))
+    problem = _problem(case)
     answer = problem.solve()
     if isinstance(answer, Conflict):
         return _explained(case, problem, answer)
@@ -75,6 +77,15 @@ def decide(box: Box, ask: Ask) -> Decision | Conflict:
         notes=tuple(_notes(case, problem, answer.values)),
         scope=case.scope,
     )
+
+
+def problem_of(box: Box, ask: Ask) -> Problem:
+    """The same question before it is answered, to ask it what if."""
+    return _problem(Case(box, ask))
+
+
+def _problem(case: Case) -> Problem:
+    return Problem(_domains(case), _constraints(case))
 
 
 def _domains(case: Case) -> dict[str, Sequence[Any]]:
@@ -105,14 +116,14 @@ def _driver(case: Case, values: Mapping[str, Any]) -> Route:
     if not way.installs:
         text = f"driver {way.version} is kept" if way.kind == "keep" else "the driver that is there, if any"
         return Route("driver", "keep", version, text=text)
-    assert way.route is not None, "an installed driver has a route"
+    by = way.route.route if way.route else "a way that depends on the system"
     return Route(
         "driver",
         "upgrade" if case.box.driver else "install",
         way.version,
-        way.route.route,
+        way.route.route if way.route else "",
         driver_packages(way),
-        f"driver {way.version} with the {way.flavour} kernel modules, by {way.route.route}",
+        f"driver {way.version} with the {way.flavour} kernel modules, by {by}",
         dict(_driver_extra(case, way)),
     )
 
@@ -127,24 +138,34 @@ def driver_packages(way: DriverWay) -> tuple[str, ...]:
 
 
 def _driver_extra(case: Case, way: DriverWay) -> Iterator[tuple[str, str]]:
-    assert way.route is not None, "an installed driver has a route"
-    assert way.flavour is not None, "and kernel modules"
+    assert way.flavour is not None, "an installed driver has kernel modules"
     yield "modules", way.flavour
-    if any(device.entry and device.entry.nvswitch and device.count > 1 for device in case.box.gpus or ()):
-        yield "fabricmanager", way.version
+    if way.route is None:
+        return
+    if any(d.entry and d.entry.nvswitch and d.count >= ON_ONE_BOARD for d in case.box.gpus or ()):
+        package = (way.route.fabric_manager or "the fabric manager").replace("{branch}", str(way.branch))
+        yield "fabricmanager", f"{package}={way.version}"
     if case.box.secure_boot and way.route.signed == "mok":
-        yield "mok", MOK
+        yield "mok", _enrolment(case)
 
 
-MOK = (
-    "the modules are signed with a key of this machine that its firmware must be told of once: "
-    "`mokutil --import` it, choose a password, restart, choose Enroll MOK and give the password"
-)
+def _enrolment(case: Case) -> str:
+    """How Secure Boot comes to trust the modules that are built on the box."""
+    keys = knowledge.machine_keys()
+    system = case.box.facts.os.id
+    key = next((key for key in keys if system in key.ids), keys[-1])
+    return (
+        f"mokutil --import {key.certificate} and choose a password; restart; in the blue menu choose "
+        "Enroll MOK, Continue, Yes, and give the password; restart"
+    )
 
 
 def _toolkit(way: ToolkitWay) -> Route:
-    if way.route is None:
+    if not way.cuda:
         return Route("toolkit", "none", text="no CUDA toolkit")
+    if way.route is None:
+        text = f"CUDA toolkit {way.cuda} by a way that depends on the system"
+        return Route("toolkit", "install", way.cuda, text=text)
     names = tuple(name.replace("{cuda-}", way.cuda.replace(".", "-")) for name in way.route.packages)
     extra = {"compiler": way.route.compiler} if way.route.compiler else {}
     text = f"CUDA toolkit {way.cuda} by {way.route.route}"
@@ -263,7 +284,7 @@ class _Others:
         for profile in smaller_profiles(self._case.ask.profile):
             if profile.name not in self._problems:
                 case = Case(self._case.box, replace(self._case.ask, profile=profile, shape=None))
-                self._problems[profile.name] = Problem(_domains(case), _constraints(case))
+                self._problems[profile.name] = _problem(case)
             if self._problems[profile.name].without(rest) is not None:
                 way = "needs less" if profile.needs_gpu else "runs on the CPU"
                 return f"take --profile {profile.name}, which {way}"

@@ -120,9 +120,19 @@ class ManagedPython(Sourced, frozen=True):
     arches: tuple[str, ...] = ("x86_64",)
 
 
+class MachineKey(Sourced, frozen=True):
+    """Where the certificate is of the key that a machine signs kernel modules with; `ids` of systems, and
+    without any for all others.
+    """
+
+    ids: tuple[str, ...]
+    certificate: str
+
+
 class DriverRoute(Sourced, frozen=True):
     """A way to install a driver on some systems. `signed`: by whom Secure Boot trusts its modules:
-    the distribution, a key of the machine's owner that must be enrolled (mok), or nobody.
+    the distribution, a key of the machine's owner that must be enrolled (mok), or nobody. `fabric_manager` is
+    the package that NVSwitch needs beside it, of the same version.
     """
 
     route: str
@@ -134,6 +144,7 @@ class DriverRoute(Sourced, frozen=True):
     version: str | None = None
     arches: tuple[str, ...] = ("x86_64",)
     asked_only: bool = False
+    fabric_manager: str | None = None
 
 
 class ToolkitRoute(Sourced, frozen=True):
@@ -235,6 +246,11 @@ def systems() -> tuple[System, ...]:
 def pythons() -> tuple[ManagedPython, ...]:
     """Every interpreter that uv can bring, the preferred ones first."""
     return read("pythons", ManagedPython)
+
+
+def machine_keys() -> tuple[MachineKey, ...]:
+    """Where each system keeps the certificate that its own modules are signed by, the general one last."""
+    return read("machine_keys", MachineKey)
 
 
 def driver_routes() -> tuple[DriverRoute, ...]:

@@ -64,7 +64,8 @@ def domain(case: Case) -> tuple[DriverWay, ...]:
         newer = tuple(way for way in ways.routed if case.ask.upgrade and _is_newer(way, ways.kept))
         rest = tuple(way for way in ways.routed if way not in newer)
         return (*newer, ways.kept, *rest, *ways.elsewhere)
-    nothing = DriverWay("none" if case.box.driver_known or not case.box.gpus else "unknown")
+    seen_none = case.box.gpus == () or (case.box.gpus and case.box.driver_known)
+    nothing = DriverWay("none" if seen_none else "unknown")
     if not case.box.gpus or not (case.gpu_route or case.ask.cuda):
         return (nothing, *ways.routed, *ways.elsewhere)
     return (*ways.routed, *(ways.unknown or (nothing,)), *ways.elsewhere)

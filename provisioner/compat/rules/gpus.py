@@ -13,7 +13,12 @@ from provisioner.compat.solver import Fact
 def here(device: Device) -> Fact:
     """That it is there."""
     count = f"{device.count} × " if device.count > 1 else ""
-    return seen(f"gpu.{device.name}", f"{count}{device.name} here", "another GPU", f"gpu.{device.name}")
+    return seen(
+        f"gpu.{device.name}",
+        f"{count}{device.name} here",
+        f"a GPU other than {device.name}",
+        f"gpu.{device.name}",
+    )
 
 
 def none_here() -> Fact:

@@ -117,6 +117,8 @@ def _asked_for(case: Case) -> Iterator[Constraint]:
 
 def _by_a_route(case: Case) -> Iterator[Constraint]:
     system = case.box.system
+    if "os" in case.box.unknown:
+        return
     name = system.name if system else case.box.name
     routes = _routes(case)
     releases = sorted({cuda for route in routes for cuda in route.cuda}, key=version)

@@ -56,7 +56,7 @@ def test_an_old_toolkit_on_a_new_gpu() -> None:
         "RTX 5090 here → RTX 5090 is sm_120 (Blackwell) → sm_120 needs CUDA 12.8 or newer → --cuda 12.4"
     )
     assert answer.changes == (
-        "say --cuda 12.8, or --cuda none: the wheels bring their own CUDA", "another GPU",
+        "say --cuda 12.8, or --cuda none: the wheels bring their own CUDA", "a GPU other than RTX 5090",
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ FILES: dict[str, Callable[[], tuple[known.Sourced, ...]]] = {
     "toolkits": known.toolkits,
     "systems": known.systems,
     "pythons": known.pythons,
+    "machine_keys": known.machine_keys,
     "driver_routes": known.driver_routes,
     "toolkit_routes": known.toolkit_routes,
     "wheels": known.wheels,
@@ -62,6 +63,7 @@ def _repeated(data: dict[str, Any]) -> Iterator[str]:
         "wheels": [f"{one.package}=={one.version}" for one in data["wheels"]],
         "stacks": [one.name for one in data["stacks"]],
         "pythons": [one.python for one in data["pythons"]],
+        "machine_keys": [id_ for one in data["machine_keys"] for id_ in one.ids or ("",)],
     }
     for name, values in keys.items():
         for value, times in Counter(values).items():

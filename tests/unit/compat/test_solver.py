@@ -99,6 +99,8 @@ def test_the_first_solution_or_true_and_minimal_disjoint_chains(
         assert [fact.kind for fact in one] == sorted(
             (fact.kind for fact in one), key=["box", "data", "request"].index
         )
+    smaller = combinations(known, len(answer.chains[0]) - 1)
+    assert all(solutions(domains, constraints, known - set(some)) for some in smaller), "the shortest first"
     links = list(chain.from_iterable(answer.chains))
     assert len(links) == len(set(links)), "disjoint"
     assert solutions(domains, constraints, links), "without all of them it is possible"
