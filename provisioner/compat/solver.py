@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from provisioner.compat.knowledge import Confidence
+from provisioner.compat.search import Rule, Search
 
 Kind = Literal["box", "data", "request"]
 _ORDER: Mapping[Kind, int] = {"box": 0, "data": 1, "request": 2}
@@ -107,19 +108,6 @@ def solve(domains: Mapping[str, Sequence[Any]], constraints: Iterable[Constraint
     return Problem(domains, constraints).solve()
 
 
-@dataclass(frozen=True, eq=False)
-class _Rule:
-    """A constraint over numbered variables; `rows` remembers what it allows of the last open one, and
-    `pairs` what it allows of the other of two variables.
-    """
-
-    facts: int
-    over: tuple[int, ...]
-    allows: Callable[..., bool]
-    rows: dict[tuple[int, ...], int] = field(default_factory=dict)
-    pairs: dict[tuple[int, int | None], int] = field(default_factory=dict)
-
-
 class Problem:
     """Variables with their values, and constraints; asked several times, it remembers what it found.
 
@@ -137,26 +125,25 @@ class Problem:
                     raise ValueError(f"two facts are called {fact.id}")
         self._bits = {name: 1 << number for number, name in enumerate(self._facts)}
         place = {name: number for number, name in enumerate(self._names)}
-        self._rules = tuple(
-            _Rule(self._set(one.facts), tuple(place[name] for name in one.over), one.allows)
+        rules = tuple(
+            Rule(self._set(one.facts), tuple(place[name] for name in one.over), one.allows)
             for one in self._constraints
             if one.allows is not always
         )
-        self._whole = tuple((1 << len(values)) - 1 for values in self._domains)
-        self._known: dict[tuple[int, tuple[int, ...]], bool] = {}
-        if not self._possible(0, self._whole):
+        self._search = Search(self._domains, rules)
+        if not self._search.possible(0, self._search.whole):
             raise ValueError("nothing is possible, whatever the facts")
 
     def solve(self) -> Solution | Conflict:
         """The first solution, or why there is none."""
         everything = self._set(self._facts.values())
-        if self._possible(everything, self._whole):
-            chosen = self._first(everything, self._whole)
+        if self._search.possible(everything, self._search.whole):
+            chosen = self._first(everything, self._search.whole)
             return Solution(chosen, tuple(self._used(chosen)))
         chains = []
         pool = everything
-        while not self._possible(pool, self._whole):
-            core = self._core(pool, self._whole)
+        while not self._search.possible(pool, self._search.whole):
+            core = self._core(pool, self._search.whole)
             chains.append(core)
             pool &= ~core
         return Conflict(
@@ -165,7 +152,7 @@ class Problem:
 
     def contradict(self, facts: Iterable[Fact]) -> bool:
         """Whether some facts alone leave nothing possible."""
-        return not self._possible(self._set(facts), self._whole)
+        return not self._search.possible(self._set(facts), self._search.whole)
 
     def why_not(self, wanted: Mapping[str, Callable[[Any], bool]]) -> tuple[Fact, ...] | None:
         """The fewest facts that forbid such values of some variables; None where they are possible.
@@ -174,9 +161,9 @@ class Problem:
         """
         start = self._only(wanted)
         everything = self._set(self._facts.values())
-        if self._possible(everything, start):
+        if self._search.possible(everything, start):
             return None
-        return () if not self._possible(0, start) else self._told(self._core(everything, start))
+        return () if not self._search.possible(0, start) else self._told(self._core(everything, start))
 
     def without(
         self, dropped: Iterable[Fact], wanted: Mapping[str, Callable[[Any], bool]] | None = None
@@ -185,7 +172,7 @@ class Problem:
         there is none.
         """
         pool, start = self._set(self._facts.values()) & ~self._subjects(dropped), self._only(wanted or {})
-        return self._first(pool, start) if self._possible(pool, start) else None
+        return self._first(pool, start) if self._search.possible(pool, start) else None
 
     # --- facts ------------------------------------------------------------------------------------------
 
@@ -224,7 +211,7 @@ class Problem:
         groups = self._groups(pool)
 
         def impossible(facts: int) -> bool:
-            return not self._possible(facts, start)
+            return not self._search.possible(facts, start)
 
         best = sum(_minimal(impossible, groups))
         escapes: list[list[int]] = []
@@ -244,9 +231,7 @@ class Problem:
     def _groups(self, pool: int) -> list[int]:
         """The facts that can be in the way; those that stand in the same rules are there together or not."""
         rules = [
-            rule
-            for rule in self._rules
-            if rule.facts & ~pool == 0 and not (len(rule.over) == 1 and self._allows_all(rule))
+            rule for rule in self._search.rules if rule.facts & ~pool == 0 and self._search.excludes(rule)
         ]
         groups: dict[tuple[int, ...], int] = {}
         for bit in self._bits.values():
@@ -254,10 +239,6 @@ class Problem:
             if standing:
                 groups[standing] = groups.get(standing, 0) | bit
         return list(groups.values())
-
-    def _allows_all(self, rule: _Rule) -> bool:
-        variable = rule.over[0]
-        return self._row(rule, variable, [None] * len(self._names)) == self._whole[variable]
 
     def _remedies(self, everything: int, chains: list[int]) -> Iterator[Remedy]:
         """Sets of changeable facts, one of every contradiction: Reiter's tree of hitting sets, by breadth."""
@@ -268,14 +249,14 @@ class Problem:
             dropped = queue.popleft()
             if any(one & dropped == one for one in found):
                 continue
-            if self._possible(everything & ~dropped, self._whole):
+            if self._search.possible(everything & ~dropped, self._search.whole):
                 found.append(dropped)
                 pool = everything & ~dropped
-                yield Remedy(self._most_telling(dropped, cores), self._first(pool, self._whole))
+                yield Remedy(self._most_telling(dropped, cores), self._first(pool, self._search.whole))
                 continue
             core = next((one for one in cores if not one & dropped), None)
             if core is None:
-                core = self._core(everything & ~dropped, self._whole)
+                core = self._core(everything & ~dropped, self._search.whole)
                 cores.append(core)
             # What was asked for is changed more easily than a machine.
             for fact in reversed(self._told(core)):
@@ -297,10 +278,8 @@ class Problem:
                 best[subject] = rank
         return tuple(fact for _, _, fact in best.values())
 
-    # --- search -----------------------------------------------------------------------------------------
-
     def _only(self, wanted: Mapping[str, Callable[[Any], bool]]) -> tuple[int, ...]:
-        masks = list(self._whole)
+        masks = list(self._search.whole)
         for name, fits in wanted.items():
             variable = self._names.index(name)
             values = self._domains[variable]
@@ -308,109 +287,9 @@ class Problem:
         return tuple(masks)
 
     def _first(self, facts: int, start: tuple[int, ...]) -> dict[str, Any]:
-        masks = list(start)
-        for variable, values in enumerate(masks):
-            for number in _numbers(values):
-                masks[variable] = 1 << number
-                if self._possible(facts, tuple(masks)):
-                    break
-        return {
-            name: self._domains[variable][masks[variable].bit_length() - 1]
-            for variable, name in enumerate(self._names)
-        }
-
-    def _possible(self, facts: int, start: tuple[int, ...]) -> bool:
-        key = (facts, start)
-        if key not in self._known:
-            self._known[key] = self._look(facts, start)
-        return self._known[key]
-
-    def _look(self, facts: int, start: tuple[int, ...]) -> bool:
-        masks = list(start)
-        chosen: list[int | None] = [None] * len(masks)
-        touching: list[list[_Rule]] = [[] for _ in masks]
-        for rule in self._rules:
-            if rule.facts & ~facts:
-                continue
-            if not rule.over:
-                if not rule.allows():
-                    return False
-            elif len(rule.over) == 1:
-                masks[rule.over[0]] &= self._row(rule, rule.over[0], chosen)
-            else:
-                for variable in rule.over:
-                    touching[variable].append(rule)
-        return all(masks) and self._search(masks, chosen, touching)
-
-    def _search(self, masks: list[int], chosen: list[int | None], touching: list[list[_Rule]]) -> bool:
-        """Whether the rest can be chosen; the variable with the fewest values left first."""
-        unchosen = [number for number, value in enumerate(chosen) if value is None and touching[number]]
-        if not unchosen:
-            return True
-        variable = min(unchosen, key=lambda number: masks[number].bit_count())
-        for value in _numbers(masks[variable]):
-            chosen[variable] = value
-            narrowed = self._narrow(masks, chosen, variable, touching[variable])
-            if narrowed is not None and self._search(narrowed, chosen, touching):
-                return True
-        chosen[variable] = None
-        return False
-
-    def _narrow(
-        self, masks: list[int], chosen: list[int | None], variable: int, rules: list[_Rule]
-    ) -> list[int] | None:
-        """What is left of the values once each rule over the variable that was chosen last, and one open
-        variable, has spoken; None: nothing.
-        """
-        left = list(masks)
-        for rule in rules:
-            if len(rule.over) == 2:
-                last = rule.over[1] if rule.over[0] == variable else rule.over[0]
-                if chosen[last] is not None:
-                    continue
-                row = rule.pairs.get((variable, chosen[variable]))
-                if row is None:
-                    row = rule.pairs[variable, chosen[variable]] = self._row(rule, last, chosen)
-            else:
-                unchosen = [one for one in rule.over if chosen[one] is None]
-                if len(unchosen) != 1:
-                    continue
-                last = unchosen[0]
-                row = self._row(rule, last, chosen)
-            left[last] &= row
-            if not left[last]:
-                return None
-        return left
-
-    def _row(self, rule: _Rule, last: int, chosen: list[int | None]) -> int:
-        """The values of the last variable that a rule allows beside the chosen ones."""
-        key = (last, *(-1 if variable == last else _number(chosen[variable]) for variable in rule.over))
-        row = rule.rows.get(key)
-        if row is None:
-            values = [
-                None if variable == last else self._domains[variable][_number(chosen[variable])]
-                for variable in rule.over
-            ]
-            spot, row = rule.over.index(last), 0
-            for number, value in enumerate(self._domains[last]):
-                values[spot] = value
-                if rule.allows(*values):
-                    row |= 1 << number
-            rule.rows[key] = row
-        return row
-
-
-def _number(chosen: int | None) -> int:
-    assert chosen is not None, "asked before all but one are chosen"
-    return chosen
-
-
-def _numbers(mask: int) -> Iterator[int]:
-    """The places of the bits that are set, the lowest first."""
-    while mask:
-        lowest = mask & -mask
-        yield lowest.bit_length() - 1
-        mask ^= lowest
+        numbers = self._search.first(facts, start)
+        chosen = zip(self._names, self._domains, numbers, strict=True)
+        return {name: values[number] for name, values, number in chosen}
 
 
 def _minimal(impossible: Callable[[int], bool], members: list[int]) -> list[int]:
