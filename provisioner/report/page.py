@@ -1,15 +1,32 @@
-"""The run as one self-contained HTML page."""
+"""A run, or a plan, as one self-contained HTML page: it needs no network and no script."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from provisioner.report import words
 from provisioner.report.result import RunResult
 
+if TYPE_CHECKING:
+    from provisioner.report.plan import PlannedHost
+
 
 def write_page(result: RunResult, path: Path) -> None:
-    """Render `result` to `path`; the page needs no network and no script."""
+    """Render the result of a run to `path`."""
+    _write("report.html.j2", path, result=result, words=words)
+
+
+def write_plan_page(hosts: Sequence[PlannedHost], path: Path) -> None:
+    """Render plans to `path`, each with a picture of its memory."""
+    from provisioner.report.picture import bars
+    from provisioner.report.plan_words import blocks
+
+    _write("plan.html.j2", path, hosts=hosts, words=words, blocks=blocks, bars=bars)
+
+
+def _write(template: str, path: Path, **told: Any) -> None:
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     environment = Environment(
@@ -18,5 +35,5 @@ def write_page(result: RunResult, path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html.j2")
-    path.write_text(page.render(result=result, words=words), encoding="utf-8", errors="backslashreplace")
+    page = environment.get_template(template).render(**told)
+    path.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from provisioner.drift import RoleDrift
-from provisioner.facts import Facts
+from provisioner.facts import Facts, Gpu
 from provisioner.report.result import HostResult, RunResult, Status
 from provisioner.secrecy import without_logins
 
@@ -41,21 +42,28 @@ def count(number: int, thing: str) -> str:
 
 def machine(facts: Facts) -> str:
     """A machine in one line."""
-    parts = [facts.os.pretty or f"{facts.os.id} {facts.os.version_id}"]
+    parts = [facts.os.pretty or f"{facts.os.id} {facts.os.version_id}".strip() or "a system nobody named"]
     if facts.cpu.cores is not None:
         parts.append(count(facts.cpu.cores, "core"))
     if facts.memory.total_bytes is not None:
         parts.append(f"{size(facts.memory.total_bytes)} of memory")
-    if facts.python is None:
+    if facts.python is None and facts.why_unknown("python") is None:
         parts.append("no Python yet")
-    elif not facts.gpus:
+    elif not facts.gpus and facts.why_unknown("gpus") is None:
         parts.append("no NVIDIA GPU")
-    for gpu in facts.gpus:
-        memory = f" {size(gpu.memory_bytes)}" if gpu.memory_bytes else ""
-        parts.append(f"{gpu.name or 'NVIDIA ' + gpu.device}{memory}")
+    parts += [
+        f"{number} × {name}" if number > 1 else name
+        for name, number in Counter(map(_gpu, facts.gpus)).items()
+    ]
     if facts.driver_version:
         parts.append(f"driver {facts.driver_version}")
     return " · ".join(parts)
+
+
+def _gpu(gpu: Gpu) -> str:
+    name = gpu.name or f"NVIDIA {gpu.device}"
+    # A card that is called by its size needs no second one, in other units.
+    return name if "GB" in name.upper() or not gpu.memory_bytes else f"{name} {size(gpu.memory_bytes)}"
 
 
 def role_change(drift: RoleDrift) -> str:

@@ -29,7 +29,8 @@ def vram_wanted(case: Case) -> int:
     shape, minimum = case.ask.shape, case.ask.profile.requires.vram_bytes
     if shape is None:
         return minimum
-    return max(minimum, gpu_for(shape, way_of(case.ask.profile, gpu=True), case.ask.load))
+    way = case.ask.way or way_of(case.ask.profile, gpu=True)
+    return max(minimum, gpu_for(shape, way, case.ask.load))
 
 
 def rules(case: Case) -> Iterator[Constraint]:
@@ -38,42 +39,40 @@ def rules(case: Case) -> Iterator[Constraint]:
     if shape is None or (case.gpu_route and not case.box.gpus):
         return
     machine = case.box.machine
-    way = settled(shape, way_of(case.ask.profile, gpu=case.gpu_route), load, machine)
+    way = settled(shape, case.ask.way or way_of(case.ask.profile, gpu=case.gpu_route), load, machine)
     vram, ram = needs(shape, way, load)
-    if machine.unified and case.gpu_route:
+    if machine.unified and way.device == "cuda":
         vram, ram = 0, vram + ram
     vram_room, ram_room = rooms(way, vram, ram, machine)
+    lacking = [room for room in (vram_room, ram_room) if room is not None and room < 0]
+    asked_for = _asked_for(case, shape, way, fine=not lacking)
     if vram_room is not None and case.box.largest is not None:
-        yield _fits(
-            case,
-            shape,
-            way,
-            vram,
-            "VRAM",
-            gpus.memory_of(case.box.largest, vram_wanted(case)),
-            fine=vram_room >= 0,
-        )
+        here = gpus.memory_of(case.box.largest, vram_wanted(case))
+        facts = (here, _takes(case, shape, vram, "VRAM"), *asked_for)
+        yield Constraint(facts, (), always if vram_room >= 0 else never)
     if ram_room is not None:
-        here = seen(
-            "memory", f"{gigabytes(machine.ram_bytes or 0)} of memory here", "a machine with more memory"
-        )
-        yield _fits(case, shape, way, ram, "memory", here, fine=ram_room >= 0)
+        size = gigabytes(machine.ram_bytes or 0)
+        here = seen("memory", f"{size} of memory here", "a machine with more memory")
+        facts = (here, _takes(case, shape, ram, "memory"), *asked_for)
+        yield Constraint(facts, (), always if ram_room >= 0 else never)
 
 
-def _fits(case: Case, shape: Shape, way: Way, count: int, of: str, here: Fact, *, fine: bool) -> Constraint:
-    load = case.ask.load
-    many = f"{load.batch} × " if load.batch > 1 else ""
-    change = ""
+def _asked_for(case: Case, shape: Shape, way: Way, *, fine: bool) -> tuple[Fact, Fact]:
+    """Which model, run how, with how much context."""
+    load, change = case.ask.load, ""
     if not fine:
         most = largest_context(shape, way, case.box.machine, load.batch)
         change = f"ask for at most {most} tokens of context" if most else ""
-    size = asked("request.load", f"{many}{load.context} tokens of context", change)
     model = case.of_profile("model", f"{case.ask.profile.name} runs {shape.name} with {named(way)}")
-    takes = Fact(
-        f"sizing.{of}",
-        f"that takes {gigabytes(count)} of {of} with {many}{load.context} tokens of context",
-        "data",
-        shape.source,
-        shape.confidence,
-    )
-    return Constraint((here, takes, model, size), (), always if fine else never)
+    return model, asked("request.load", _tokens(case), change)
+
+
+def _takes(case: Case, shape: Shape, count: int, of: str) -> Fact:
+    text = f"that takes {gigabytes(count)} of {of} with {_tokens(case)}"
+    return Fact(f"sizing.{of}", text, "data", shape.source, shape.confidence)
+
+
+def _tokens(case: Case) -> str:
+    load = case.ask.load
+    many = f"{load.batch} × " if load.batch > 1 else ""
+    return f"{many}{load.context} tokens of context"

@@ -11,7 +11,7 @@ from provisioner.compat import knowledge
 from provisioner.compat.box import Box
 from provisioner.compat.solver import Fact
 from provisioner.profiles import Profile
-from provisioner.sizing.model import Load, Shape
+from provisioner.sizing.model import Load, Shape, Way
 
 PROFILE = "profile"
 OTHER_PROFILE = "choose another profile (provision profiles)"
@@ -25,7 +25,8 @@ class Ask:
 
     `cuda` is a toolkit: None for this tool's default, "none", or a release. `driver` is a branch or "keep".
     `installs` names what this run can install (driver, toolkit). `route` is a way to install that is wanted,
-    `shape` the model as far as its memory goes, None where that is not known.
+    `shape` the model as far as its memory goes, None where that is not known; `way` how it is to be run, None
+    for the profile's own.
     """
 
     profile: Profile
@@ -37,6 +38,7 @@ class Ask:
     upgrade: bool = False
     route: str | None = None
     shape: Shape | None = None
+    way: Way | None = None
     scope: Literal["auto", "system", "user"] = "auto"
 
 

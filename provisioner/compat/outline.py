@@ -1,0 +1,182 @@
+"""What will be on a box, by which route, and what fits in its memory: one answer for `plan` and for `up`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from provisioner.compat.box import Box, box_from
+from provisioner.compat.decide import Ask, Decision, decide
+from provisioner.compat.solver import Conflict, Fact
+from provisioner.compat.ways import (
+    RUNTIMES,
+    Wish,
+    base_for,
+    has_stack,
+    in_environment,
+    of_wish,
+    profile_of_model,
+    shape_of,
+    way_of,
+)
+from provisioner.errors import UsageError
+from provisioner.facts import Facts
+from provisioner.profiles import Profile, Requires
+from provisioner.sizing.model import Answer, Load, Machine, Runtime, Shape, Variant, Verdict, Way
+from provisioner.sizing.plan import answer, named
+from provisioner.sizing.runtimes import size
+
+EVERY: tuple[Runtime, ...] = tuple(dict.fromkeys(RUNTIMES.values()))
+# Bytes; more than any model takes.
+_PLENTY = 1 << 60
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The plan of one box: `decided` says what will be on it or why that is impossible, `answer` what fits in
+    its memory (None: nothing is known of the model's shape).
+    """
+
+    facts: Facts
+    box: Box
+    ask: Ask
+    decided: Decision | Conflict
+    answer: Answer | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def possible(self) -> bool:
+        """Whether it can be done; what is not known does not make it impossible."""
+        return isinstance(self.decided, Decision)
+
+    @property
+    def chains(self) -> tuple[tuple[Fact, ...], ...]:
+        """Why it is impossible: each chain alone is enough; none where it is possible."""
+        return self.decided.chains if isinstance(self.decided, Conflict) else ()
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What would make it possible, a sentence a way."""
+        if not isinstance(self.decided, Conflict):
+            return ()
+        own = self.decided.changes
+        of_memory = self.answer is not None and all(map(_of_memory, self.chains))
+        return (*own, *_other_way(self.answer)) if self.answer and of_memory else own
+
+
+def _of_memory(chain: tuple[Fact, ...]) -> bool:
+    return any(fact.id in ("gpu.memory", "memory") for fact in chain)
+
+
+def _other_way(answer: Answer) -> Iterator[str]:
+    """The best way of running the model that fits, as options say it."""
+    if answer.best is not None:
+        way = answer.best.way
+        kind = f" --quantization {way.quantization}" if way.quantization != "none" else ""
+        room = answer.best.verdict.because.removesuffix(" left")
+        yield f"say --runtime {way.runtime}{kind}: {named(way)} leaves {room}"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is asked for beside the model."""
+
+    cuda: str | None = None
+    require_gpu: bool = False
+    upgrade: bool = False
+    scope: Literal["auto", "system", "user"] = "auto"
+
+    def ask(self, profile: Profile, shape: Shape | None, load: Load, way: Way) -> Ask:
+        """The question to the solver."""
+        return Ask(
+            profile=profile,
+            cuda=self.cuda,
+            require_gpu=self.require_gpu,
+            load=load,
+            upgrade=self.upgrade,
+            shape=shape,
+            way=way,
+            scope=self.scope,
+        )
+
+
+def outline(facts: Facts, ask: Ask) -> Outline:
+    """The decision and the memory answer for one box; pure. `ask.way` None: the best way is looked at."""
+    box = box_from(facts)
+    told = memory_of(ask.shape, box.machine, ask.load, ask.way) if ask.shape is not None else None
+    return Outline(facts, box, ask, decide(box, ask), told, tuple(_notes(ask, told)))
+
+
+def memory_of(
+    shape: Shape, machine: Machine, load: Load, way: Way | None, runtimes: tuple[Runtime, ...] = EVERY
+) -> Answer:
+    """What the memory planner says. Where the machine's own memory is not known, but its GPU's is, that alone
+    is compared, and the verdicts say so.
+    """
+    blind = machine.ram_bytes is None and bool(machine.vram_bytes) and not machine.unified
+    if not blind:
+        return answer(shape, machine, load, way, runtimes)
+    found = answer(shape, replace(machine, ram_bytes=_PLENTY), load, way, runtimes)
+    seen = {id(variant): _by_vram(variant) for variant in found.variants}
+    return replace(
+        found,
+        chosen=seen[id(found.chosen)],
+        best=seen[id(found.best)] if found.best else None,
+        variants=tuple(seen[id(variant)] for variant in found.variants),
+    )
+
+
+def _by_vram(variant: Variant) -> Variant:
+    room = variant.verdict.vram_room
+    if room is None:
+        return replace(variant, verdict=Verdict(None, None, None, "the machine's memory is not known"))
+    told = variant.verdict.because
+    if room >= 0:
+        told = f"{size(room)} of VRAM left; the machine's own memory is not known"
+    return replace(variant, verdict=Verdict(variant.verdict.fits, room, None, told))
+
+
+def of_profile(facts: Facts, profile: Profile, wish: Wish, terms: Terms) -> Outline:
+    """The plan of a profile. Another way of running it than its own is judged by its bytes, not by the
+    profile's minima. Raises UsageError for a wish that names nothing.
+    """
+    shape = shape_of(profile)
+    if shape is not None and (wish.runtime or wish.quantization):
+        profile = replace(profile, requires=Requires())
+    if wish.runtime is not None:
+        profile = in_environment(profile, wish.runtime, facts)
+    return outline(facts, terms.ask(profile, shape, wish.load, way_of(profile, wish)))
+
+
+def of_model(
+    facts: Facts, name: str, shape: Shape, wish: Wish, terms: Terms, base: Profile | None = None
+) -> Outline:
+    """The plan of a model that has no profile: the best way there is, as far as the wish allows it.
+
+    `base` is the profile whose settings it takes. Raises UsageError for a wish that no way of running has.
+    """
+    machine = box_from(facts).machine
+    runtimes = (RUNTIMES[wish.runtime],) if wish.runtime else EVERY
+    allowed = of_wish(memory_of(shape, machine, wish.load, None, runtimes), wish)
+    if not allowed:
+        by = f" by {wish.runtime}" if wish.runtime else ""
+        raise UsageError(
+            f"--quantization {wish.quantization}: {name} is not run so{by} here",
+            hint="leave --quantization out to see what is",
+        )
+    way = next((one for one in allowed if one.fits and has_stack(one.way)), allowed[0]).way
+    profile = profile_of_model(name, shape, base or base_for(way))
+    profile = in_environment(profile, wish.runtime or way.runtime, facts)
+    return outline(facts, terms.ask(profile, shape, wish.load, way))
+
+
+def _notes(ask: Ask, told: Answer | None) -> Iterator[str]:
+    if told is None:
+        name = ask.profile.model.name
+        yield f"nothing is known of the tensors of {name}: only the minima of its profile were compared"
+        return
+    for variant in dict.fromkeys((told.chosen.way, told.best.way if told.best else told.chosen.way)):
+        if not has_stack(variant):
+            where = "GPUs" if variant.device == "cuda" else "the CPU"
+            yield f"{named(variant)} on {where}: this tool has no environment for it yet"

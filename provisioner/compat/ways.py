@@ -1,0 +1,152 @@
+"""How a model is to be run: what a profile and the command line say, as the memory planner has it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from provisioner import profiles
+from provisioner.compat import knowledge
+from provisioner.errors import UsageError
+from provisioner.facts import Facts
+from provisioner.nearest import nearest_hint
+from provisioner.profiles import Environment, Profile, Requires
+from provisioner.sizing import catalogue
+from provisioner.sizing.data import quantizations
+from provisioner.sizing.model import Answer, Load, Runtime, Shape, Way
+
+# By the name that --runtime has, the runtime whose memory is known.
+RUNTIMES: dict[str, Runtime] = {
+    "transformers": "transformers", "vllm": "vllm", "llama": "llama", "sglang": "vllm",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a model is to be run, beyond its profile; None: as the profile says, or the best."""
+
+    runtime: str | None = None
+    quantization: str | None = None
+    load: Load = field(default_factory=Load)
+
+
+def way_of(profile: Profile, wish: Wish) -> Way:
+    """How the profile runs its model, with what is wished instead."""
+    runtime = RUNTIMES[wish.runtime or profile.runtime]
+    cuda = on_gpu(profile)
+    return Way(
+        runtime=runtime,
+        device="cuda" if cuda else "cpu",
+        quantization=quantization(wish.quantization) if wish.quantization else quantization_of(profile),
+        dtype=profile.smoke.dtype,
+    )
+
+
+def on_gpu(profile: Profile) -> bool:
+    """Whether the profile's environment runs its model on a GPU."""
+    stack = next((one for one in knowledge.stacks() if one.lock == profile.environment.lock), None)
+    return profile.needs_gpu or (stack is not None and stack.device == "cuda")
+
+
+def quantization(text: str) -> str:
+    """A quantisation as it is spelled, whatever the case of its letters. Raises UsageError."""
+    known = {name.lower(): name for name in quantizations()}
+    if text.lower() not in known:
+        raise UsageError(
+            f"--quantization {text}: no such one is known", hint=nearest_hint(text, list(known.values()))
+        )
+    return known[text.lower()]
+
+
+def quantization_of(profile: Profile) -> str:
+    """What the profile's weights are quantised to: as it says, or as the name of its GGUF does."""
+    if profile.smoke.quantization != "none" or profile.runtime != "llama":
+        return profile.smoke.quantization
+    names = " ".join((profile.model.name, str(profile.model.source.get("file", "")))).lower()
+    marked = [
+        name for name in quantizations() if re.search(rf"(?<![a-z0-9]){re.escape(name.lower())}\b", names)
+    ]
+    return max(marked, key=len, default="none")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A way that was judged, and whether it fits."""
+
+    way: Way
+    fits: bool
+
+
+def of_wish(found: Answer, wish: Wish) -> list[Allowed]:
+    """The ways among those that were judged which a wish allows, the best first."""
+    runtime = RUNTIMES[wish.runtime] if wish.runtime else None
+    kind = quantization(wish.quantization) if wish.quantization else None
+    allowed = [
+        Allowed(one.way, bool(one.verdict.fits))
+        for one in found.variants
+        if runtime in (None, one.way.runtime) and kind in (None, one.way.quantization)
+    ]
+    return sorted(allowed, key=lambda one: not one.fits)
+
+
+def has_stack(way: Way) -> bool:
+    """Whether there is an environment, with a lock, that runs a model this way."""
+    return any(
+        stack.lock is not None and (RUNTIMES[stack.runtime], stack.device) == (way.runtime, way.device)
+        for stack in knowledge.stacks()
+    )
+
+
+def in_environment(profile: Profile, runtime: str, facts: Facts) -> Profile:
+    """The profile with the wheels of another runtime, for the GPU where there is one. Raises UsageError."""
+    known = [stack for stack in knowledge.stacks() if stack.runtime == runtime]
+    if not known:
+        names = list(dict.fromkeys(stack.runtime for stack in knowledge.stacks()))
+        raise UsageError(f"--runtime {runtime}: no wheels of it are known", hint=nearest_hint(runtime, names))
+    device = "cuda" if facts.gpus else "cpu"
+    stack = next((one for one in known if one.device == device), known[0])
+    return replace(
+        profile, environment=Environment(lock=stack.lock or stack.name, python=profile.environment.python)
+    )
+
+
+def profile_of_model(name: str, shape: Shape, base: Profile) -> Profile:
+    """`base` with a model that has no profile of its own: its memory is planned, so it sets no minima."""
+    model = replace(
+        base.model,
+        name=name,
+        source={},
+        files=(),
+        mirrors=(),
+        about_bytes=sum(w.nbytes for w in shape.weights),
+    )
+    return replace(
+        base,
+        name=name,
+        summary=f"{name}, as asked for",
+        model=model,
+        requires=Requires(),
+        smoke=replace(base.smoke, perplexity=None, tokenizer=""),
+        facts=(),
+    )
+
+
+def base_for(way: Way) -> Profile:
+    """The profile whose environment a model without one is put into."""
+    return profiles.load(
+        profiles.DEFAULT_WITHOUT_GPU if way.runtime == "llama" else profiles.DEFAULT_WITH_GPU
+    )
+
+
+def shape_of(profile: Profile) -> Shape | None:
+    """What is known of the shape of a profile's model, by the name of its weights; None where nothing is.
+
+    Quantised or tuned further, a model keeps the name it began with, and its shape.
+    """
+    wanted = _letters(profile.model.name)
+    known = [name for name in catalogue.known() if wanted.startswith(_letters(name))]
+    return catalogue.shape(max(known, key=len)) if known else None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
