@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from provisioner.sizing.derived import as_published
+from provisioner.sizing.fields import Fields
 from provisioner.sizing.model import Weights
 from provisioner.sizing.shapes import from_config
 from provisioner.sizing.tensors import grouped
@@ -58,7 +60,8 @@ def build(auto_class: str, config: dict[str, Any]) -> tuple[tuple[Weights, ...],
     import torch
     import transformers
 
-    made = transformers.CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
+    plain = {name: value for name, value in config.items() if name != "quantization_config"}
+    made = transformers.CONFIG_MAPPING[config["model_type"]].from_dict(plain)
     with torch.device("meta"):
         model = getattr(transformers, auto_class).from_config(made, dtype=torch.bfloat16)
     seen: set[int] = set()
@@ -66,13 +69,13 @@ def build(auto_class: str, config: dict[str, Any]) -> tuple[tuple[Weights, ...],
     for name, value in model.named_parameters():
         if id(value) not in seen:
             seen.add(id(value))
-            tensors.extend(_as_published(name, value))
-    return grouped(
-        tensors
-    ), f"transformers {transformers.__version__}, {type(made).__name__} on the meta device"
+            tensors.extend(_apart(name, value))
+    who = f"transformers {transformers.__version__}, {type(made).__name__} on the meta device"
+    # transformers builds 16-bit numbers; a checkpoint that is published quantised has blocks instead.
+    return as_published(Fields("", config), grouped(tensors)), who
 
 
-def _as_published(name: str, value: Any) -> list[Any]:
+def _apart(name: str, value: Any) -> list[Any]:
     """transformers 5 stacks the matrices of all experts, and gate and up: checkpoints have them apart."""
     shape = tuple(value.shape)
     if ".experts." not in name or len(shape) < 2:

@@ -24,7 +24,7 @@ def budget(shape: Shape, way: Way, load: Load, machine: Machine | None = None) -
 
     Raises UsageError for a way or a load that cannot be.
     """
-    check(way, load)
+    check(shape, way, load)
     way = settled(shape, way, load, machine)
     parts = list(RUNTIMES[way.runtime].fixed(shape, way))
     parts += [_part(grown) for grown in RUNTIMES[way.runtime].growing(shape, way, load) if grown.nbytes]
@@ -106,16 +106,21 @@ def settled(shape: Shape, way: Way, load: Load, machine: Machine | None) -> Way:
     fewest, most = 0, llama.all_layers(shape)
     while fewest < most:
         layers = (fewest + most + 1) // 2
-        tried = replace(way, gpu_layers=layers)
+        tried = _with_layers(way, layers)
         room, _ = rooms(tried, needs(shape, tried, load)[0], 0, machine)
         if room is not None and room >= 0:
             fewest = layers
         else:
             most = layers - 1
-    return replace(way, gpu_layers=fewest)
+    return _with_layers(way, fewest)
 
 
-def check(way: Way, load: Load) -> None:
+@lru_cache(maxsize=8192)
+def _with_layers(way: Way, layers: int) -> Way:
+    return replace(way, gpu_layers=layers)
+
+
+def check(shape: Shape, way: Way, load: Load) -> None:
     """Raises UsageError, naming the value, for what cannot be asked."""
     if way.runtime not in RUNTIMES:
         raise UsageError(f"no runtime {way.runtime}", hint=nearest_hint(way.runtime, list(RUNTIMES)))
@@ -123,7 +128,7 @@ def check(way: Way, load: Load) -> None:
         raise UsageError(f"no device {way.device}", hint="cpu or cuda")
     if way.runtime == "vllm" and way.device == "cpu":
         raise UsageError("vLLM is planned on GPUs only", hint="transformers and llama run on a CPU")
-    known_quantization(way)
+    known_quantization(shape, way)
     for name in (way.dtype, way.kv_dtype):
         if name != "auto" and name not in DTYPES:
             raise UsageError(f"no dtype {name}", hint=nearest_hint(name, ["auto", *DTYPES]))

@@ -12,18 +12,18 @@ from provisioner.sizing.model import Attention, Shape
 STATE_BYTES = 4
 
 
-def per_token(layer: Attention, compressed: bool) -> int:
-    """Values that one token takes in one layer; `compressed`: whether MLA is kept compressed."""
+def per_token(layer: Attention) -> int:
+    """Values that one token takes in one layer. MLA is kept compressed by every runtime here (transformers
+    5.23 too, `DeepseekV3Attention.forward`; its version 4 kept all heads).
+    """
     if layer.kind == "linear":
         return 0
-    if layer.kind == "mla" and compressed:
+    if layer.kind == "mla":
         return layer.latent
     return layer.kv_heads * (layer.head_size + layer.value_size)
 
 
-def bytes_of(
-    shape: Shape, tokens: int, value_bytes: float, *, compressed: bool, beyond_window: int = 0, block: int = 1
-) -> int:
+def bytes_of(shape: Shape, tokens: int, value_bytes: float, *, beyond_window: int = 0, block: int = 1) -> int:
     """The cache of one sequence of `tokens`, in bytes.
 
     `beyond_window` tokens are kept by sliding layers besides their window; `block` is the grain in tokens.
@@ -34,7 +34,7 @@ def bytes_of(
         kept = full
         if layer.kind == "sliding":
             kept = min(full, rounded(layer.window + beyond_window, block))
-        total += layer.layers * kept * per_token(layer, compressed) * value_bytes
+        total += layer.layers * kept * per_token(layer) * value_bytes
         total += layer.layers * layer.state * STATE_BYTES
     return int(total)
 

@@ -40,7 +40,7 @@ def weights_of(
         _experts(table, text, hidden, sparse)
     if config.has("vision_config"):
         vision_weights(table, config.inner("vision_config"), config, hidden)
-    return _quantized(config, table.weights())
+    return as_published(config, table.weights())
 
 
 def sparse_layers(text: Fields, layers: int) -> tuple[int, int]:
@@ -219,7 +219,7 @@ def vision_weights(table: Table, vision: Fields, config: Fields, out: int) -> No
     table.add("vision", "", (hidden,))
 
 
-def _quantized(config: Fields, weights: tuple[Weights, ...]) -> tuple[Weights, ...]:
+def as_published(config: Fields, weights: tuple[Weights, ...]) -> tuple[Weights, ...]:
     """What a checkpoint that says `quantization_config` has instead of these."""
     if not config.has("quantization_config"):
         return weights

@@ -11,8 +11,10 @@ from provisioner.errors import UsageError
 from provisioner.sizing.budgets import budget, check, fixed_needs, judge, needs, settled, verdict
 from provisioner.sizing.data import constant, published, quantizations
 from provisioner.sizing.model import Answer, Load, Machine, Runtime, Shape, Variant, Way
+from provisioner.sizing.quantize import can_quantize
 from provisioner.sizing.runtimes import llama, size
 from provisioner.sizing.speed import tokens_per_second
+from provisioner.sizing.tensors import PLAIN
 
 LARGEST_BATCH = 4096
 # Contexts at which buying memory is looked at.
@@ -27,13 +29,13 @@ def fits(shape: Shape, way: Way, load: Load, machine: Machine) -> bool | None:
 
 def largest_context(shape: Shape, way: Way, machine: Machine, batch: int = 1) -> int:
     """The most tokens of each of `batch` requests that fit, at most the model's own context; 0: none."""
-    check(way, Load(1, batch))
+    check(shape, way, Load(1, batch))
     return _largest(shape, way, machine, lambda tokens: Load(tokens, batch), shape.context)
 
 
 def largest_batch(shape: Shape, way: Way, machine: Machine, context: int) -> int:
     """The most requests of `context` tokens at once that fit, at most 4096; 0: none."""
-    check(way, Load(context))
+    check(shape, way, Load(context))
     return _largest(shape, way, machine, lambda batch: Load(context, batch), LARGEST_BATCH)
 
 
@@ -49,7 +51,9 @@ def _largest(shape: Shape, way: Way, machine: Machine, load: Callable[[int], Loa
 
     if fitting(most):
         return most
-    low, high = 0, most
+    if not fitting(1):
+        return 0
+    low, high = 1, most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fitting(middle) else (low, middle)
@@ -106,8 +110,10 @@ def ways(shape: Shape, machine: Machine, runtimes: Sequence[str]) -> tuple[Way, 
                 or (runtime == "vllm" and device == "cpu")
             ):
                 continue
-            if shape.format == "gguf" and (runtime != "llama" or name != "none"):
-                continue  # what is quantised already is not quantised again
+            if name != "none" and (entry.blocks in PLAIN or not can_quantize(shape, runtime)):
+                continue
+            if shape.format == "gguf" and runtime != "llama":
+                continue
             layers = llama.all_layers(shape) if runtime == "llama" and device == "cuda" else None
             found.append(Way(cast("Runtime", runtime), device, name, gpu_layers=layers))
     if not found:
@@ -134,7 +140,7 @@ def judged(shape: Shape, way: Way, load: Load, machine: Machine) -> Variant:
     found = budget(shape, counted, load, machine)
     kind = quantizations()[way.quantization]
     loss = f"{kind.loss} ({kind.loss_source})"
-    if shape.format == "gguf":
+    if way.quantization == "none" and not can_quantize(shape, way.runtime):
         loss = "none beyond what the file has lost already"
     return Variant(
         way=counted,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from provisioner.errors import UsageError
@@ -33,8 +33,18 @@ class Held:
         return sum(nbytes for group, nbytes in self.groups if group in names)
 
 
-def known_quantization(way: Way) -> Quantization:
-    """The quantisation a way names. Raises UsageError for one that its runtime or device does not have."""
+def can_quantize(shape: Shape, runtime: str) -> bool:
+    """Whether the weights are plain numbers still: what is quantised already is not quantised again.
+
+    llama.cpp's converter unpacks the formats of safetensors first.
+    """
+    if runtime == "llama" and shape.format == "safetensors":
+        return True
+    return all(item.dtype in PLAIN for item in shape.weights)
+
+
+def known_quantization(shape: Shape, way: Way) -> Quantization:
+    """The quantisation a way names. Raises UsageError for one that its runtime, device or weights lack."""
     entry = quantizations().get(way.quantization)
     fitting = [name for name, item in quantizations().items() if way.runtime in item.runtimes]
     if entry is None or way.runtime not in entry.runtimes:
@@ -46,6 +56,16 @@ def known_quantization(way: Way) -> Quantization:
         raise UsageError(
             f"{way.quantization} weights need a GPU",
             hint="choose a GGUF kind such as Q4_K_M, which runs on a CPU",
+        )
+    if way.quantization != "none" and not can_quantize(shape, way.runtime):
+        raise UsageError(
+            f"the weights of {shape.name} are quantised already",
+            hint="leave the quantization out: they run as they are",
+        )
+    if shape.format == "gguf" and way.runtime == "vllm":
+        raise UsageError(
+            f"{shape.name} is a GGUF, which is not planned with vLLM",
+            hint="llama runs it as it is; vLLM wants the original weights, in safetensors",
         )
     return entry
 
@@ -63,7 +83,7 @@ def held(shape: Shape, runtime: Runtime, quantization: str, dtype: str) -> Held:
 def _bytes(shape: Shape, item: Weights, runtime: Runtime, kind: Quantization, dtype: str) -> int:
     if runtime == "llama":
         return _gguf(shape, item, kind)
-    plain = _plain(item, dtype)
+    plain = _plain(shape, item, dtype)
     if not item.matrices or not kind.blocks or item.group in kind.leaves:
         return plain
     block = blocks()[kind.blocks]
@@ -72,12 +92,12 @@ def _bytes(shape: Shape, item: Weights, runtime: Runtime, kind: Quantization, dt
     return min(plain, -(-item.elements * block.nbytes // block.values) + scales)
 
 
-def _plain(item: Weights, dtype: str) -> int:
+def _plain(shape: Shape, item: Weights, dtype: str) -> int:
     """Unquantised: in `dtype`, or as the file has it; blocks of a GGUF are unpacked."""
     if item.dtype in PLAIN:
         width = DTYPES[dtype] if dtype != "auto" else min(PLAIN[item.dtype], 4.0)
         return int(item.elements * width)
-    if item.dtype in blocks() and blocks()[item.dtype].other:
+    if shape.format == "gguf":
         return int(item.elements * DTYPES.get(dtype, 4))
     return item.nbytes
 
@@ -85,9 +105,9 @@ def _plain(item: Weights, dtype: str) -> int:
 def _gguf(shape: Shape, item: Weights, kind: Quantization) -> int:
     if shape.format == "gguf" and kind.name == "none":
         return item.nbytes
-    if not item.matrices and not (
-        shape.format == "gguf" and item.dtype in blocks() and item.dtype not in PLAIN
-    ):
+    if item.dtype.startswith("F8"):  # the converter unpacks 8-bit floats
+        item = replace(item, dtype="BF16", matrices=True)
+    if not item.matrices:
         # What is no matrix goes to 32 bits; packed values keep theirs (MXFP4 experts).
         return 4 * item.elements if item.dtype in PLAIN else item.nbytes
     if kind.name == "none" or item.group == "vision":

@@ -7,6 +7,7 @@ of the configuration where they were not (see `derived`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 from provisioner.sizing import derived, gguf
@@ -20,6 +21,8 @@ from provisioner.sizing.tensors import Tensor, grouped
 __all__ = ["ShapeError", "from_config", "from_gguf"]
 
 from_gguf = gguf.from_gguf
+# The screen of a common phone, in pixels: what an image is where the encoder takes any size.
+PHONE = (1080, 2400)
 
 
 def from_config(
@@ -114,10 +117,14 @@ def _vision(whole: Fields, hidden: int) -> Vision | None:
     if not whole.has("vision_config"):
         return None
     vision = whole.inner("vision_config")
-    size = vision.number("image_size or img_size", limits.SIZE) or 448
     patch = vision.number("patch_size", limits.SIZE) or 14
-    merge = vision.number("spatial_merge_size", limits.HEADS) or 1
-    patches = max(1, (size // patch) ** 2)
+    merge = vision.number("spatial_merge_size", limits.HEADS)
+    if merge:  # images keep their size
+        grain = patch * merge
+        patches = merge * merge * prod(-(-side // grain) for side in PHONE)
+    else:
+        merge = 1
+        patches = max(1, ((vision.number("image_size or img_size", limits.SIZE) or 448) // patch) ** 2)
     tokens = whole.number("mm_tokens_per_image or image_seq_length", limits.CONTEXT)
     width = vision.need("hidden_size or embed_dim", limits.SIZE)
     gated = whole.text("model_type").startswith("glm4v")

@@ -38,8 +38,7 @@ def tokens_per_second(shape: Shape, way: Way, load: Load, machine: Machine) -> f
 def bytes_read(shape: Shape, way: Way, load: Load) -> int:
     """Bytes that one step reads: the weights that it uses, and the caches half filled on average."""
     values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else width(way, shape.weights)
-    compressed = way.runtime != "transformers"
-    cache = bytes_of(shape, max(1, load.context // 2), values, compressed=compressed)
+    cache = bytes_of(shape, max(1, load.context // 2), values)
     return active(shape, way, load.batch) + cache * load.batch
 
 

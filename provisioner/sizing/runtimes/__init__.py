@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from provisioner.sizing.data import Constant, constant
@@ -34,15 +35,15 @@ class RuntimeModel:
     growing: Callable[[Shape, Way, Load], tuple[Grown, ...]]
 
 
-def process(way: Way) -> str:
-    """The name of a way's process in the data."""
-    name = {"llama": "llama.cpp"}.get(way.runtime, way.runtime)
-    return f"{name}.{way.device}"
-
-
 def known(way: Way, what: str) -> Constant:
-    """The constant of a way's process."""
-    return constant(process(way), what)
+    """The constant of a way's process (llama.cpp.cuda, transformers.cpu, …) in the data."""
+    return _known(way.runtime, way.device, what)
+
+
+@cache
+def _known(runtime: str, device: str, what: str) -> Constant:
+    name = "llama.cpp" if runtime == "llama" else runtime
+    return constant(f"{name}.{device}", what)
 
 
 def part_of(entry: Constant, name: str, where: Where, nbytes: int | None = None) -> Part:

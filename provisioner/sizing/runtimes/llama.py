@@ -8,6 +8,8 @@ RAM).
 
 from __future__ import annotations
 
+from functools import cache
+
 from provisioner.sizing.cache import bytes_of, rounded
 from provisioner.sizing.model import Load, Part, Shape, Way
 from provisioner.sizing.quantize import DTYPES, held
@@ -71,10 +73,10 @@ def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
     """The cache of all slots, the buffers of a step, images one at a time."""
     step = min(known(way, "tokens").nbytes, max(1, load.context * load.batch))
     values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else 2
-    one = bytes_of(shape, load.context, values, compressed=True, beyond_window=step, block=GRAIN)
-    cache = one * load.batch
+    one = bytes_of(shape, load.context, values, beyond_window=step, block=GRAIN)
+    kept = one * load.batch
     on = layers_on_gpu(shape, way)
-    there = cache * min(on, shape.layers) // shape.layers
+    there = kept * min(on, shape.layers) // shape.layers
     waste = known(way, "fragmentation")
     cells = rounded(load.context, GRAIN) * load.batch
     found = []
@@ -94,22 +96,28 @@ def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
             Grown("fragmentation", int((share_of(there, way.gpus) + buffer + vision) * waste.share), "vram",
                   lambda: waste.why, waste.source, waste.confidence),
         ]  # fmt: skip
-    host = _host(shape, load, step, cells)
-    if cache > there:
-        found.append(Grown("kv cache", cache - there, "ram", lambda: _slots(load, one), _FORMULA, "doc"))
+    host = _host(shape, load, step, cells) if way.device == "cpu" else step * (4 * shape.hidden + 4 * cells)
+    if kept > there:
+        found.append(Grown("kv cache", kept - there, "ram", lambda: _slots(load, one), _FORMULA, "doc"))
     found.append(Grown("buffers", host, "ram", lambda: f"a step of {step} tokens", _FORMULA, "doc"))
     if way.device == "cpu":
         images = vision_of(shape, 1 if load.images else 0, 4)
         found.append(Grown("vision", images, "ram", lambda: "one image at a time", _FORMULA, "memory"))
-        found.append(Grown("fragmentation", int((cache + host + images) * waste.share), "ram",
+        found.append(Grown("fragmentation", int((kept + host + images) * waste.share), "ram",
                            lambda: waste.why, waste.source, waste.confidence))  # fmt: skip
     return tuple(found)
 
 
 def _network(shape: Shape, tokens: int) -> int:
     """32-bit values of the widest moment of a layer."""
-    widest = max(layer.heads * layer.head_size for layer in shape.attention)
-    return tokens * (max(2 * shape.intermediate, 3 * widest) + 2 * shape.hidden) * 4
+    return tokens * _widest(shape) * 4
+
+
+@cache
+def _widest(shape: Shape) -> int:
+    """Values of one token at the widest moment: gate and up, or q, k and v, beside the residual."""
+    heads = max(layer.heads * layer.head_size for layer in shape.attention)
+    return max(2 * shape.intermediate, 3 * heads) + 2 * shape.hidden
 
 
 def _host(shape: Shape, load: Load, step: int, cells: int) -> int:

@@ -64,17 +64,15 @@ def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
     where: Where = "ram" if way.device == "cpu" else "vram"
     item = width(way, shape.weights)
     values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else item
-    # A layer's cache is there twice for a moment: torch.cat makes the longer one before it drops the other.
-    once = bytes_of(shape, load.context, values, compressed=False)
-    twice = max(per_token(layer, compressed=False) for layer in shape.attention) * load.context * values
-    cache = share_of(int((once + twice) * load.batch), way.gpus)
+    once, twice = cache_of(shape, load, values)
+    cache = share_of((once + twice) * load.batch, way.gpus)
     share = known(way, "activations")
     activations = int(activations_of(shape, load.batch, prompt_of(load), item) * share.share)
     vision = vision_of(shape, load.images * load.batch, item)
     waste = known(way, "fragmentation")
-    tokens = load.context * load.batch
     return (
-        Grown("kv cache", cache, where, lambda: f"{tokens} tokens, {size(once / load.context)} each",
+        Grown("kv cache", cache, where,
+              lambda: f"{load.batch} × {load.context} tokens, {size(once / load.context)} each",
               _FORMULA, "doc"),
         Grown("activations", activations, where,
               lambda: f"a prompt of {load.batch} × {prompt_of(load)} tokens read in one go", _FORMULA, "doc"),
@@ -83,6 +81,19 @@ def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
         Grown("fragmentation", int((cache + activations + vision) * waste.share), where,
               lambda: waste.why, waste.source, waste.confidence),
     )  # fmt: skip
+
+
+def cache_of(shape: Shape, load: Load, values: float) -> tuple[int, int]:
+    """Bytes of one sequence's cache at its largest, and of the layer that is there twice for a moment.
+
+    torch.cat makes the longer tensor of a layer before the shorter one goes. Sliding layers keep a view of
+    the prompt's tensor, all of it, until the first token is generated (`DynamicSlidingWindowLayer.update`).
+    """
+    prompt = prompt_of(load)
+    reading = bytes_of(shape, prompt, values, beyond_window=prompt)
+    generating = bytes_of(shape, load.context, values)
+    twice = max(per_token(layer) for layer in shape.attention) * load.context * values
+    return max(reading, generating), int(twice)
 
 
 def activations_of(shape: Shape, batch: int, prompt: int, item: int) -> int:

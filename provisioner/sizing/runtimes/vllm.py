@@ -23,7 +23,7 @@ def fixed(shape: Shape, way: Way) -> tuple[Part, ...]:
     item = width(way, shape.weights)
     tokens, sequences = known(way, "tokens").nbytes, known(way, "sequences").nbytes
     network = tokens * (3 * shape.intermediate // way.gpus + 2 * shape.hidden) * item
-    logits = sequences * shape.vocabulary * (4 + 4 + item)
+    logits = sequences * shape.vocabulary * known(way, "sampling").nbytes
     images = vision_of(shape, 1, item)
     activations = int(max(network, logits, images) * known(way, "activations").share)
     waste = known(way, "fragmentation")
@@ -46,9 +46,7 @@ def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
     item = width(way, shape.weights)
     values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else item
     step = known(way, "tokens").nbytes
-    one = bytes_of(
-        parallel(shape, way.gpus), load.context, values, compressed=True, beyond_window=step, block=BLOCK
-    )
+    one = bytes_of(parallel(shape, way.gpus), load.context, values, beyond_window=step, block=BLOCK)
     each = size(one / load.context)
     return (
         Grown("kv cache", one * load.batch, "vram",

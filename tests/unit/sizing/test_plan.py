@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from provisioner.sizing import catalogue
 from provisioner.sizing.budgets import budget, verdict
@@ -23,8 +24,9 @@ def test_autoglm_does_not_start_on_24_gb_with_the_default_flags_of_vllm() -> Non
     found = verdict(budget(AUTOGLM, way, Load(AUTOGLM.context), RTX_4090), RTX_4090)
     assert found.fits is False
     assert "of VRAM are lacking of the 90% that vLLM takes" in found.because
-    # What would: a context that is short, or weights of 4 bits.
-    assert 0 < largest_context(AUTOGLM, way, RTX_4090) < 8192
+    # What would: more of the GPU and a shorter context, or weights of 4 bits.
+    assert largest_context(AUTOGLM, way, RTX_4090) == 0
+    assert 4096 < largest_context(AUTOGLM, replace(way, utilization=0.97), RTX_4090) < AUTOGLM.context
     assert largest_context(AUTOGLM, Way("vllm", "cuda", "awq4"), RTX_4090) == AUTOGLM.context
 
 
