@@ -130,7 +130,7 @@ def _attention(
     )
     found = [
         Attention(kind, count, heads, kv, key, value, window=window if kind == "sliding" else 0)  # type: ignore[arg-type]
-        for (kind, kv), count in sorted(kinds.items())
+        for (kind, kv), count in sorted(kinds.items(), key=lambda item: item[0][0] != "full")
         if kind != "linear"
     ]
     if linear := sum(count for (kind, _), count in kinds.items() if kind == "linear"):
