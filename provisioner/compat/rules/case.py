@@ -62,6 +62,11 @@ class Case:
         return profile.needs_gpu or (self.stack is not None and self.stack.device == "cuda")
 
     @property
+    def driver_matters(self) -> bool:
+        """Whether something here uses the driver."""
+        return self.gpu_route or self.ask.cuda not in (None, "none")
+
+    @property
     def scope(self) -> Literal["system", "user"]:
         """Where everything goes: the whole system's folders with root, else one user's."""
         if self.ask.scope != "auto":

@@ -17,6 +17,7 @@ from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
 
 DRIVER = "driver"
+DEFAULT_CUDA = "12.4"
 _SIGNED = {"distribution": 0, "mok": 1, "none": 2}
 _FLAVOURS: tuple[Flavour, ...] = ("open", "proprietary")
 
@@ -66,7 +67,7 @@ def domain(case: Case) -> tuple[DriverWay, ...]:
         return (*newer, ways.kept, *rest, *ways.elsewhere)
     seen_none = case.box.gpus == () or (case.box.gpus and case.box.driver_known)
     nothing = DriverWay("none" if seen_none else "unknown")
-    if not case.box.gpus or not (case.gpu_route or case.ask.cuda):
+    if not case.box.gpus or not case.driver_matters:
         return (nothing, *ways.routed, *ways.elsewhere)
     return (*ways.routed, *(ways.unknown or (nothing,)), *ways.elsewhere)
 
@@ -149,7 +150,7 @@ def ways_of(case: Case) -> Ways:
     def rank(way: DriverWay) -> tuple[int, ...]:
         signed = _SIGNED[way.route.signed] if way.route and box.secure_boot else 0
         place = order[id(way.route)] if way.route else 0
-        return (signed, not _branches()[way.branch].long_term, -way.branch, way.flavour != "open", place)
+        return (signed, _standing(way), -way.branch, way.flavour != "open", place)
 
     def others(kind: Literal["install", "unknown"]) -> tuple[DriverWay, ...]:
         return tuple(
@@ -188,6 +189,14 @@ def _newest(entry: Branch) -> Fact:
 def _of_route(route: DriverRoute) -> Fact:
     text = f"{route.route} installs driver {route.version}"
     return known(f"driver_routes.{route.route}.{route.version}.{route.flavours[0]}", text, route)
+
+
+def _standing(way: DriverWay) -> int:
+    """Long-term branches before others, and last those that are too old for the usual toolkit."""
+    usual = next((entry.driver for entry in knowledge.toolkits() if entry.cuda == DEFAULT_CUDA), "")
+    if version(way.version) < version(usual):
+        return 2
+    return 0 if _branches()[way.branch].long_term else 1
 
 
 def _is_newer(way: DriverWay, kept: DriverWay) -> bool:
@@ -266,7 +275,7 @@ def _branch(case: Case, premises: tuple[Fact, ...], fits: Callable[[int], bool])
         lambda way: way.kind in ("keep", "none") or not way.branch or fits(way.branch),
         lambda way: way.kind in ("keep", "install"),
     )
-    kept = ways_of(case).kept
+    kept = ways_of(case).kept if case.driver_matters else None
     if kept is not None and kept.branch and not fits(kept.branch):
         yield Constraint((*premises, loaded(case.box)), (DRIVER,), lambda way: way.kind != "keep", _never)
 

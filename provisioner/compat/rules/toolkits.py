@@ -14,7 +14,7 @@ from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
 
 TOOLKIT = "toolkit"
-DEFAULT = "12.4"
+DEFAULT = drivers.DEFAULT_CUDA
 NEWER_OR_NONE = "say --cuda none: the wheels bring their own CUDA"
 
 
