@@ -251,7 +251,7 @@ def _explained(case: Case, problem: Problem, conflict: Conflict) -> Conflict:
         tuple(replace(fact, change=said.get(fact.id, fact.change)) for fact in chain)
         for chain in conflict.chains
     )
-    return Conflict(chains, tuple(remedies))
+    return Conflict(chains, tuple({str(remedy): remedy for remedy in reversed(remedies)}.values())[::-1])
 
 
 def _change(problem: Problem, others: _Others, fact: Fact, remedy: Remedy) -> str:

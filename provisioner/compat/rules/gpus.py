@@ -28,8 +28,10 @@ def none_here() -> Fact:
 
 def memory_of(largest: Device, wanted: int) -> Fact:
     """How much memory the largest GPU has, where so much is wanted."""
-    text = f"the largest GPU here, {largest.name}, has {gigabytes(largest.memory_bytes or 0)} of VRAM"
-    change = f"a GPU with {gigabytes(wanted)} of VRAM"
+    size, change = gigabytes(largest.memory_bytes or 0), f"a GPU with {gigabytes(wanted)} of VRAM"
+    text = f"the largest GPU here, {largest.name}, has {size} of VRAM"
+    if largest.entry is not None and largest.entry.unified:
+        text = f"the GPU here, {largest.name}, shares the {size} of the machine"
     return seen("gpu.memory", text, change, f"gpu.{largest.name}")
 
 

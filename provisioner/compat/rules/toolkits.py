@@ -67,7 +67,7 @@ def rules(case: Case) -> Iterator[Constraint]:
         facts = (systems.installs_nothing("a CUDA toolkit"), systems.why_user(case))
         yield Constraint(facts, (TOOLKIT,), lambda way: not way.cuda, _is_one)
     if "toolkit" not in case.ask.installs:
-        fact = asked("tool.toolkit", "this version installs no CUDA toolkit", NEWER_OR_NONE)
+        fact = asked("tool.toolkit", "this version installs no CUDA toolkit")
         yield Constraint((fact,), (TOOLKIT,), lambda way: not way.cuda, lambda _way: False)
 
 
