@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from provisioner.compat import knowledge
@@ -187,7 +188,7 @@ def test_modules_that_are_built_must_build_for_the_kernel(
     monkeypatch: pytest.MonkeyPatch, kernel: str, branch: int
 ) -> None:
     older = tuple(
-        knowledge.msgspec.structs.replace(entry, kernel_before="6.6") if entry.branch >= 575 else entry
+        msgspec.structs.replace(entry, kernel_before="6.6") if entry.branch >= 575 else entry
         for entry in knowledge.branches()
     )
     monkeypatch.setattr(knowledge, "branches", lambda: older)
@@ -196,9 +197,7 @@ def test_modules_that_are_built_must_build_for_the_kernel(
 
 
 def test_what_the_distribution_built_needs_no_building(monkeypatch: pytest.MonkeyPatch) -> None:
-    older = tuple(
-        knowledge.msgspec.structs.replace(entry, kernel_before="5.0") for entry in knowledge.branches()
-    )
+    older = tuple(msgspec.structs.replace(entry, kernel_before="5.0") for entry in knowledge.branches())
     monkeypatch.setattr(knowledge, "branches", lambda: older)
     assert decision(box(), ask()).route("driver").way == "ubuntu-prebuilt"
     assert "kernel 6.1 here" in chains(box(os="debian12"), ask())[0]

@@ -114,7 +114,7 @@ def test_what_would_help(words: dict[str, Any], profile: str, changes: list[str]
 
 
 def test_unified_memory_is_the_machines() -> None:
-    words = {"gpu": "GB10", "arch": "aarch64", "os": "ubuntu24.04"}
+    words: dict[str, Any] = {"gpu": "GB10", "arch": "aarch64", "os": "ubuntu24.04"}
     assert decision(box(**words, memory="128GB"), ask()).route("driver").action == "install"
     assert chains(box(**words, memory="20GB"), ask()) == [
         f"the GPU here, GB10, shares the 20 GB of the machine → {GPU_PROFILE} needs 24 GB of VRAM",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from provisioner.compat import knowledge
@@ -11,7 +12,6 @@ from provisioner.compat.rules.wheels import fits, in_words, runs_on
 from provisioner.errors import UsageError
 
 from .asking import CPU_PROFILE, GPU_PROFILE, ask, box, chains, decision
-
 
 NO_GPU: dict[str, Any] = {"gpu": "none", "driver": None}
 
@@ -104,7 +104,7 @@ def wheels(monkeypatch: pytest.MonkeyPatch) -> Any:
     def give(wheel: knowledge.Wheel) -> None:
         monkeypatch.setattr("provisioner.compat.rules.wheels._by_requirement", lambda: {"torch==9.9": wheel})
         stack = next(one for one in knowledge.stacks() if one.lock == "transformers-cuda")
-        only = (knowledge.msgspec.structs.replace(stack, wheels=("torch==9.9",)),)
+        only = (msgspec.structs.replace(stack, wheels=("torch==9.9",)),)
         monkeypatch.setattr(knowledge, "stacks", lambda: only)
 
     return give
