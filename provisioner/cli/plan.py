@@ -15,6 +15,7 @@ from provisioner.errors import ProvisionError, UsageError
 RUNTIMES = ("transformers", "vllm", "llama", "sglang")
 SOURCES = ("hf:", "modelscope:", "https:", "http:", "path:")
 OF_RECORDED = "recorded"
+ANY_DRIVER = "999"
 
 
 @click.command("plan")
@@ -156,9 +157,17 @@ def _of_default(settings: _Settings) -> Planner:
         asked = remembered(facts, Settings(profile=settings.profile, profile_overrides=settings.overrides))
         if asked.model is not None:
             return _of_named(asked.model, settings)(facts)
-        return of_profile(facts, choose_profile(facts, asked), settings.wish, settings.terms)
+        return of_profile(facts, choose_profile(_with_driver(facts), asked), settings.wish, settings.terms)
 
     return plan
+
+
+def _with_driver(facts: Any) -> Any:
+    """Whoever describes a GPU and says nothing of its driver will have one."""
+    from dataclasses import replace
+
+    unsaid = facts.gpus and facts.driver_version is None and facts.why_unknown("driver_version") is not None
+    return replace(facts, driver_version=ANY_DRIVER) if unsaid else facts
 
 
 def _of_machines(where: options.Where, planner: Planner) -> list[Any]:

@@ -13,8 +13,8 @@ from provisioner.compat.ways import (
     RUNTIMES,
     Wish,
     base_for,
+    environments,
     has_stack,
-    in_environment,
     of_wish,
     profile_of_model,
     shape_of,
@@ -144,9 +144,10 @@ def of_profile(facts: Facts, profile: Profile, wish: Wish, terms: Terms) -> Outl
     shape = shape_of(profile)
     if shape is not None and (wish.runtime or wish.quantization):
         profile = replace(profile, requires=Requires())
+    tries = [profile]
     if wish.runtime is not None:
-        profile = in_environment(profile, wish.runtime, facts)
-    return outline(facts, terms.ask(profile, shape, wish.load, way_of(profile, wish)))
+        tries = environments(profile, wish.runtime, "cuda" if facts.gpus else "cpu")
+    return _first(facts, [terms.ask(one, shape, wish.load, way_of(one, wish)) for one in tries])
 
 
 def of_model(
@@ -165,10 +166,26 @@ def of_model(
             f"--quantization {wish.quantization}: {name} is not run so{by} here",
             hint="leave --quantization out to see what is",
         )
-    way = next((one for one in allowed if one.fits and has_stack(one.way)), allowed[0]).way
-    profile = profile_of_model(name, shape, base or base_for(way))
-    profile = in_environment(profile, wish.runtime or way.runtime, facts)
-    return outline(facts, terms.ask(profile, shape, wish.load, way))
+    ours = [one.way for one in allowed if one.fits and has_stack(one.way)]
+    asks = []
+    # The best of each runtime: its others would meet the same obstacles.
+    for way in {way.runtime: way for way in reversed(ours or [allowed[0].way])}.values():
+        profile = profile_of_model(name, shape, base or base_for(way))
+        asks += [
+            (way, terms.ask(one, shape, wish.load, way))
+            for one in environments(profile, wish.runtime or way.runtime, way.device)
+        ]
+    order = ours or [allowed[0].way]
+    return _first(facts, [ask for _, ask in sorted(asks, key=lambda pair: order.index(pair[0]))])
+
+
+def _first(facts: Facts, asks: list[Ask]) -> Outline:
+    """The plan of the first question that has one, else the first one's reasons why not."""
+    box = box_from(facts)
+    for ask in asks if len(asks) > 1 else ():
+        if isinstance(decide(box, ask), Decision):
+            return outline(facts, ask)
+    return outline(facts, asks[0])
 
 
 def _notes(ask: Ask, told: Answer | None) -> Iterator[str]:

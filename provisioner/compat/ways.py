@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from provisioner import profiles
 from provisioner.compat import knowledge
 from provisioner.errors import UsageError
-from provisioner.facts import Facts
 from provisioner.nearest import nearest_hint
 from provisioner.profiles import Environment, Profile, Requires
 from provisioner.sizing import catalogue
@@ -92,22 +91,27 @@ def of_wish(found: Answer, wish: Wish) -> list[Allowed]:
 def has_stack(way: Way) -> bool:
     """Whether there is an environment, with a lock, that runs a model this way."""
     return any(
-        stack.lock is not None and (RUNTIMES[stack.runtime], stack.device) == (way.runtime, way.device)
+        stack.lock is not None
+        and (RUNTIMES[stack.runtime], stack.device) == (way.runtime, way.device)
+        and (way.quantization in stack.quantizations or "gguf" in stack.quantizations)
         for stack in knowledge.stacks()
     )
 
 
-def in_environment(profile: Profile, runtime: str, facts: Facts) -> Profile:
-    """The profile with the wheels of another runtime, for the GPU where there is one. Raises UsageError."""
+def environments(profile: Profile, runtime: str, device: str) -> list[Profile]:
+    """The profile with each known set of wheels of a runtime, those for the device where there are any.
+
+    Raises UsageError where no wheels of it are known.
+    """
     known = [stack for stack in knowledge.stacks() if stack.runtime == runtime]
     if not known:
-        names = list(dict.fromkeys(stack.runtime for stack in knowledge.stacks()))
-        raise UsageError(f"--runtime {runtime}: no wheels of it are known", hint=nearest_hint(runtime, names))
-    device = "cuda" if facts.gpus else "cpu"
-    stack = next((one for one in known if one.device == device), known[0])
-    return replace(
-        profile, environment=Environment(lock=stack.lock or stack.name, python=profile.environment.python)
-    )
+        names = dict.fromkeys(stack.runtime for stack in knowledge.stacks())
+        raise UsageError(f"--runtime {runtime}: no wheels of it are known", hint=f"known: {', '.join(names)}")
+    python = profile.environment.python
+    return [
+        replace(profile, environment=Environment(lock=stack.lock or stack.name, python=python))
+        for stack in [one for one in known if one.device == device] or known
+    ]
 
 
 def profile_of_model(name: str, shape: Shape, base: Profile) -> Profile:

@@ -7,15 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner.report import words
-from provisioner.report.result import RunResult
+from provisioner.report.result import HostResult, RunResult
 
 if TYPE_CHECKING:
     from provisioner.report.plan import PlannedHost
+    from provisioner.report.plan_words import Block
 
 
 def write_page(result: RunResult, path: Path) -> None:
-    """Render the result of a run to `path`."""
-    _write("report.html.j2", path, result=result, words=words)
+    """Render the result of a run to `path`, with the plan of each host that has one."""
+    from provisioner.report.picture import bars
+    from provisioner.report.plan import PlannedHost
+    from provisioner.report.plan_words import blocks
+
+    def told(host: HostResult) -> list[Block]:
+        return blocks(PlannedHost(host.name, host.outline), why=True)
+
+    _write("report.html.j2", path, result=result, words=words, blocks=told, bars=bars)
 
 
 def write_plan_page(hosts: Sequence[PlannedHost], path: Path) -> None:

@@ -147,7 +147,8 @@ def needed(chosen: Variant, machine: Machine, where: Where) -> str:
     text = f"{name}{each}: {words.size(count)}"
     if has is None:
         return f"{text}; how much there is, is not known"
-    text = f"{text} of {words.size(has)}"
+    shared = "the machine's " if where == "vram" and machine.unified else ""
+    text = f"{text} of {shared}{words.size(has)}"
     if room is None:
         return text
     return f"{text}, {words.size(room)} left" if room >= 0 else f"{text}, {words.size(-room)} lacking"

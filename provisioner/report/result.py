@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from provisioner.compat import Plan, WhyNot
+from provisioner.compat.outline import Outline
 from provisioner.drift import RoleDrift
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.facts import Facts
@@ -41,7 +42,10 @@ _CODES = {
 
 @dataclass(frozen=True)
 class HostResult:
-    """One host: what was found, what was planned, what differed, how it ended. `seconds` is wall time."""
+    """One host: what was found, what was planned, what differed, how it ended. `seconds` is wall time.
+
+    `outline` is what the plan rests on: ways, memory and reasons, for the page.
+    """
 
     name: str
     status: Status
@@ -55,6 +59,7 @@ class HostResult:
     changed: int = 0
     seconds: float = 0.0
     smoke: Mapping[str, Any] | None = None
+    outline: Outline | None = None
 
     @property
     def exit_code(self) -> ExitCode:

@@ -77,6 +77,8 @@ def test_without_a_model_it_is_what_up_would_choose(
     for argv, name in (
         (["--gpu", "none"], "gemma3-270m"),
         (["--gpu", "RTX 4090", "--driver", "580.65.06"], "autoglm-phone-9b"),
+        (["--gpu", "RTX 4090"], "autoglm-phone-9b"),
+        (["--gpu", "RTX 4090", "--driver", "none"], "gemma3-270m"),
         (["--gpu", "none", "--profile", "gemma3-270m-transformers"], "gemma3-270m-transformers"),
     ):
         ended(["plan", *argv], monkeypatch)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from provisioner import profiles
+from provisioner.compat import knowledge
 from provisioner.compat.described import described
 from provisioner.compat.outline import Outline, Terms, of_model, of_profile
 from provisioner.compat.ways import Wish, quantization, quantization_of, shape_of
@@ -82,6 +84,34 @@ def test_a_way_without_an_environment_is_named() -> None:
     found = model_on("Qwen3-8B", Wish(runtime="llama", quantization="q4_k_m"))
     assert way(found) == ("llama", "cuda", "Q4_K_M")
     assert "Q4_K_M through llama.cpp on GPUs: this tool has no environment for it yet" in found.notes
+
+
+def test_of_several_environments_the_first_that_the_box_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks = knowledge.stacks()
+    gpu = next(stack for stack in stacks if stack.lock == "transformers-cuda")
+    wheel = knowledge.Wheel(
+        package="torch", version="9", python=">=3.10", glibc="9.9", cuda="12.8", capabilities=("8.9",),
+        source="this test", confidence="unconfirmed",
+    )  # fmt: skip
+    other = msgspec.structs.replace(gpu, name="impossible", lock="impossible", wheels=("torch==9",))
+    known = {f"{one.package}=={one.version}": one for one in (wheel, *knowledge.wheels())}
+    monkeypatch.setattr("provisioner.compat.rules.wheels._by_requirement", lambda: known)
+    monkeypatch.setattr(knowledge, "stacks", lambda: (other, *stacks))
+    assert model_on("Qwen3-8B").ask.profile.environment.lock == "transformers-cuda"
+    monkeypatch.setattr(knowledge, "stacks", lambda: (other,))
+    found = model_on("Qwen3-8B")
+    assert (found.possible, found.ask.profile.environment.lock) == (False, "impossible")
+    assert any("glibc 9.9" in fact.text for chain in found.chains for fact in chain)
+
+
+def test_a_runtime_without_wheels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = [stack for stack in knowledge.stacks() if stack.runtime == "llama"]
+    monkeypatch.setattr(knowledge, "stacks", lambda: known)
+    with pytest.raises(UsageError) as caught:
+        model_on("Qwen3-8B", Wish(runtime="vllm"))
+    assert (caught.value.message, caught.value.hint) == (
+        "--runtime vllm: no wheels of it are known", "known: llama"
+    )  # fmt: skip
 
 
 def test_what_is_too_large_is_impossible_and_says_what_would_do() -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ExitCode, ProvisionError, UsageError
-from provisioner.report.page import write_plan_page
+from provisioner.report.page import write_page, write_plan_page
 from provisioner.report.picture import bars
 from provisioner.report.plan import PlannedHost, exit_code, plan_json
 from provisioner.report.plan_words import blocks
+from provisioner.report.result import HostResult, RunResult, Status
 from tests.unit.report import plans
 
 UNREACHED = PlannedHost("gone", error=ProvisionError("gone cannot be reached", hint="start it"))
@@ -125,3 +126,15 @@ def test_the_page_says_what_the_terminal_says_and_needs_nothing_else(tmp_path: P
     assert page.count("<svg") == 4
     assert re.findall(r"<script|src=|href=|@import|url\(", page) == []
     assert "prefers-color-scheme" in page or "color-scheme: light dark" in page
+
+
+def test_the_report_of_a_run_holds_the_plan_it_rests_on(tmp_path: Path) -> None:
+    planned = plans.host()
+    with_plan = HostResult("box", Status.DONE, facts=plans.FACTS, outline=planned.outline)
+    write_page(RunResult("up", [with_plan, HostResult("other", Status.DONE)]), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<details>") == 1
+    assert page.count("<svg") == 2
+    for block in blocks(planned, why=True):
+        for line in block.lines:
+            assert line.replace("'", "&#39;") in page, line

@@ -134,7 +134,7 @@ def test_a_load_in_words(load: Load, text_: str) -> None:
     [
         (Machine(None, 8 * plans.GB, 1), "VRAM: 6.0 GB of 8.0 GB, 2.0 GB left"),
         (Machine(None, None, 1), "VRAM: 6.0 GB; how much there is, is not known"),
-        (Machine(120 * plans.GB, None, 1, unified=True), "VRAM: 6.0 GB of 120 GB, 2.0 GB left"),
+        (Machine(120 * plans.GB, None, 1, unified=True), "VRAM: 6.0 GB of the machine's 120 GB, 2.0 GB left"),
     ],
 )
 def test_how_much_is_needed_of_how_much(machine: Machine, text_: str) -> None:
