@@ -164,6 +164,17 @@ class _HuggingFace(Hub):
             known = []  # a mirror may serve files and list no branches
         return Missing(f"{self._repo} has no revision {revision}", nearest(revision, known))
 
+    def _busy(self, status: int) -> TargetError:
+        return SourceFailed(
+            f"{self.endpoint} answers {status} for {self._repo}", "wait a little and run again"
+        )
+
+    def _unreachable(self, why: str) -> TargetError:
+        return SourceFailed(
+            f"the hub cannot be reached: {self.endpoint} (for {self._repo}: {why})",
+            "check the network and proxies, or name a mirror: HF_ENDPOINT=https://… provision plan …",
+        )
+
     def _get(self, path: str) -> web.Answer:
         login = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:

@@ -51,6 +51,8 @@ def command(model: str | None, why: bool, html: Path | None, as_json: bool, **re
     described = boxes.description_from(rest, elsewhere=elsewhere, require_gpu=rest["require_gpu"])
     if html is not None and not html.absolute().parent.is_dir():
         raise UsageError(f"--html {html}: no such folder", hint=f"make {html.absolute().parent} first")
+    if html is not None and html.is_dir():
+        raise UsageError(f"--html {html}: a folder", hint="name the file to write")
     planner = _planner(model, rest)
     if described is not None:
         name = described.hostname or OF_RECORDED
@@ -153,11 +155,22 @@ def _of_default(settings: _Settings) -> Planner:
     if settings.profile is not None:
         profiles.load(settings.profile, settings.overrides)
 
+    own = Settings(profile=settings.profile, profile_overrides=settings.overrides)
+
     def plan(facts: Any) -> Any:
-        asked = remembered(facts, Settings(profile=settings.profile, profile_overrides=settings.overrides))
-        if asked.model is not None:
-            return _of_named(asked.model, settings)(facts)
-        return of_profile(facts, choose_profile(_with_driver(facts), asked), settings.wish, settings.terms)
+        asked = remembered(facts, own)
+        try:
+            if asked.model is not None:
+                return _of_named(asked.model, settings)(facts)
+            profile = choose_profile(_with_driver(facts), asked)
+        except UsageError as error:
+            if asked == own:
+                raise
+            # It is this box that asks for it, not the command line: the other boxes go on.
+            raise ProvisionError(
+                f"what this machine was asked to be cannot be had here: {error.message}", hint=error.hint
+            ) from error
+        return of_profile(facts, profile, settings.wish, settings.terms)
 
     return plan
 

@@ -147,7 +147,8 @@ def of_profile(facts: Facts, profile: Profile, wish: Wish, terms: Terms) -> Outl
     tries = [profile]
     if wish.runtime is not None:
         tries = environments(profile, wish.runtime, "cuda" if facts.gpus else "cpu")
-    return _first(facts, [terms.ask(one, shape, wish.load, way_of(one, wish)) for one in tries])
+    asks = [terms.ask(one, shape, wish.load, way_of(one, wish)) for one in tries]
+    return _as_of(wish, _first(facts, asks))
 
 
 def of_model(
@@ -176,7 +177,18 @@ def of_model(
             for one in environments(profile, wish.runtime or way.runtime, way.device)
         ]
     order = ours or [allowed[0].way]
-    return _first(facts, [ask for _, ask in sorted(asks, key=lambda pair: order.index(pair[0]))])
+    ordered = [ask for _, ask in sorted(asks, key=lambda pair: order.index(pair[0]))]
+    return _as_of(wish, _first(facts, ordered))
+
+
+def _as_of(wish: Wish, found: Outline) -> Outline:
+    """With a word where the memory of one runtime stands for another's."""
+    if wish.runtime is None or wish.runtime == RUNTIMES[wish.runtime]:
+        return found
+    note = (
+        f"the memory of {wish.runtime} is counted as that of {RUNTIMES[wish.runtime]}: nobody has measured it"
+    )
+    return replace(found, notes=(*found.notes, note))
 
 
 def _first(facts: Facts, asks: list[Ask]) -> Outline:

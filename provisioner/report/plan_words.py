@@ -17,6 +17,8 @@ from provisioner.sizing.plan import named
 Tone = Literal["plain", "good", "bad", "dim"]
 Where = Literal["vram", "ram"]
 _NAMES: dict[Where, str] = {"vram": "VRAM", "ram": "RAM"}
+# A shape that was read out of the model's own files says where these are.
+_PLACES = ("hf:", "modelscope:", "http:", "https:", "/")
 # Other ways that are shown; the JSON document has all.
 _FITTING, _LACKING = 6, 3
 
@@ -97,7 +99,10 @@ def _weights(outline: Outline) -> str:
     source = outline.ask.profile.model.source
     nbytes = weights_bytes(outline)
     text = "of unknown size" if nbytes is None else f"{words.size(nbytes)} as published"
+    shape = outline.ask.shape
     place = source.get("repo") or source.get("url") or source.get("path")
+    if not place and shape is not None and shape.source.startswith(_PLACES):
+        place = shape.source
     if place:
         text += f" at {place}"
     kind = outline.answer.chosen.way.quantization if outline.answer else "none"

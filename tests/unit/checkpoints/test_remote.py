@@ -158,7 +158,7 @@ def test_who_may_not_read_is_told_how_to(hub: HuggingFace) -> None:
 def test_a_server_that_only_fails(hub: HuggingFace) -> None:
     hub.hub.faults.append(Fault(Kind.STATUS, "*/model.safetensors", times=None, status=503))
     assert refusal(hub) == (
-        1, f"{hub.url} answers 503 for org/m", "wait a little and run again: what came is kept"
+        1, f"{hub.url} answers 503 for org/m", "wait a little and run again"
     )  # fmt: skip
     hub.hub.faults[:] = [Fault(Kind.STATUS, "/api/*", times=None, status=500)]
     assert refusal(hub)[:2] == (1, f"{hub.url} answers 500 for org/m")
@@ -184,6 +184,11 @@ def test_a_damaged_header_is_the_models_fault(hub: HuggingFace) -> None:
 def test_nobody_at_the_other_end() -> None:
     with serve() as gone:
         url = gone.url
+    with pytest.raises(ProvisionError) as caught:
+        checkpoint("hf:org/m", env={"HF_ENDPOINT": url})
+    assert caught.value.hint == (
+        "check the network and proxies, or name a mirror: HF_ENDPOINT=https://… provision plan …"
+    )
     for model, name in (("hf:org/m", "the hub"), ("modelscope:Org/m", "ModelScope")):
         with pytest.raises(ProvisionError) as caught:
             checkpoint(model, env={"HF_ENDPOINT": url, "MODELSCOPE_ENDPOINT": url})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from provisioner.cli import boxes, options
 from provisioner.compat import outline
 from provisioner.compat.outline import Outline
 from provisioner.errors import ProvisionError
-from provisioner.facts import Facts
+from provisioner.facts import Body, Facts, Receipt
 from tests.unit.cli.test_main import ended
 from tests.unit.report import plans
 from tests.unit.report.test_plan_words import IMPOSSIBLE, POSSIBLE, WHY
@@ -124,6 +125,23 @@ def test_several_machines_and_the_worst_of_them(
     )
 
 
+def test_what_a_machine_was_asked_to_be_and_nobody_knows_ends_that_machine_only(
+    asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = Body(1, "smoke_test", "", {}, (), request={"profile": "gone"}, written_at="2026")
+    receipt = Receipt("system", "smoke_test", "/r.json", body=body)
+    odd = replace(plans.FACTS, receipts=(receipt,))
+    fakes = [Fake("a", odd.to_json()), Fake("b", plans.FACTS.to_json())]
+    monkeypatch.setattr(options, "transports", lambda _: fakes)
+    assert ended(["plan"], monkeypatch) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "a", "  failed: what this machine was asked to be cannot be had here: unknown profile gone"
+    ]  # fmt: skip
+    assert lines[3] == f"b  {BOX}"
+    assert len(asked) == 1
+
+
 def test_a_recorded_machine(
     asked: list[tuple[Any, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +228,7 @@ DESCRIBE = "describe a box, or name one to look at"
         ),
         (["--set", "smoke.dtype", "--gpu", "none"], "--set smoke.dtype: no value", "say --set key=value"),
         (["--html", "/none/x.html"], "--html /none/x.html: no such folder", "make /none first"),
+        (["--html", "{here}"], "--html {here}: a folder", "name the file to write"),
         (
             ["--context", "0"],
             "Invalid value for '--context': 0 is not in the range x>=1.",
