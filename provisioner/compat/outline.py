@@ -28,6 +28,7 @@ from provisioner.sizing.plan import answer, named
 from provisioner.sizing.runtimes import size
 
 EVERY: tuple[Runtime, ...] = tuple(dict.fromkeys(RUNTIMES.values()))
+_DOUBTFUL = {"memory": "from memory", "unconfirmed": "not confirmed"}
 # Bytes; more than any model takes.
 _PLENTY = 1 << 60
 
@@ -205,6 +206,9 @@ def _notes(ask: Ask, told: Answer | None) -> Iterator[str]:
         name = ask.profile.model.name
         yield f"nothing is known of the tensors of {name}: only the minima of its profile were compared"
         return
+    if ask.shape is not None and ask.shape.confidence in _DOUBTFUL:
+        name, doubt = ask.shape.name, _DOUBTFUL[ask.shape.confidence]
+        yield f"the numbers of {name} are {doubt}; hf:organisation/name has them read out of its files"
     for variant in dict.fromkeys((told.chosen.way, told.best.way if told.best else told.chosen.way)):
         if not has_stack(variant):
             where = "GPUs" if variant.device == "cuda" else "the CPU"

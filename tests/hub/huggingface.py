@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -110,9 +111,11 @@ class HuggingFace:
 
 
 @contextmanager
-def hugging_face(files: Mapping[str, Content], large: set[str] | None = None) -> Iterator[HuggingFace]:
+def hugging_face(
+    files: Mapping[str, Content], large: set[str] | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[HuggingFace]:
     """A hub whose repository holds `files` in its only commit, the branch main; large ones are LFS files."""
-    with serve() as hub:
+    with serve(tls=tls) as hub:
         emulated = HuggingFace(hub, {COMMIT: dict(files)}, {"main": COMMIT}, large or set())
         hub.routes.append(emulated.route)
         yield emulated

@@ -13,6 +13,7 @@ from provisioner.errors import ExitCode, ProvisionError
 from tests.hub.huggingface import HuggingFace, hugging_face
 from tests.hub.modelscope import model_scope
 from tests.hub.server import Fault, Hub, Kind, serve
+from tests.hub.tls import authority, serving
 from tests.unit.checkpoints import made
 
 CONFIG = json.dumps(made.CONFIG).encode()
@@ -55,7 +56,8 @@ def refusal(hub: HuggingFace, model: str = "hf:org/m", **env: str) -> tuple[int,
 
 
 def bytes_of_files(hub: Hub) -> int:
-    """That went out, the list apart."""
+    """That went out, the list apart; once all of it is counted."""
+    hub.hung_up()
     return sum(count for path, count in hub.sent.items() if not path.startswith("/api/"))
 
 
@@ -233,3 +235,18 @@ def test_by_way_of_a_proxy(hub: HuggingFace, monkeypatch: pytest.MonkeyPatch) ->
     env = {"HF_ENDPOINT": "http://hub.invalid", "http_proxy": hub.url, "no_proxy": ""}
     assert checkpoint("hf:org/m", env=env).shape.layers == 2
     assert {seen.headers["host"] for seen in hub.hub.log} == {"hub.invalid"}
+
+
+def test_a_companys_authority_is_trusted_where_it_is_named(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = authority(tmp_path / "localhost.pem")
+    files: dict[str, bytes | Path] = {"model.safetensors": models["whole"], "config.json": CONFIG}
+    # What asks for the listing reads it there, and leaves it there.
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with hugging_face(files, tls=serving(certificate)) as hub:
+        env = {"HF_ENDPOINT": hub.url}
+        assert checkpoint("hf:org/m", env={**env, "SSL_CERT_FILE": str(certificate)}).shape.layers == 2
+        with pytest.raises(ProvisionError) as caught:
+            checkpoint("hf:org/m", env=env)
+        assert "certificate verify failed: self-signed certificate" in caught.value.message

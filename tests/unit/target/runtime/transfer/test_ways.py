@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ipaddress
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from provisioner.target.errors import TargetError
 from provisioner.target.runtime.transfer import NotFetched
 from provisioner.target.runtime.transfer.net import Net, Origin, content_range, origin_of
 from tests.hub.server import Fault, Hub, Kind, serve
+from tests.hub.tls import authority, serving
 
 from .conftest import QUICK, SIZE, Bench
 
@@ -111,38 +106,12 @@ def test_a_login_in_an_address_is_used(bench: Bench) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and a certificate for localhost, which is its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+    return authority(tmp_path_factory.mktemp("tls") / "localhost.pem")
 
 
 @pytest.fixture
 def secure(bench: Bench, certificate: Path) -> Iterator[Hub]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with serve(bench.hub.files, tls=context) as hub:
+    with serve(bench.hub.files, tls=serving(certificate)) as hub:
         yield hub
 
 
