@@ -15,7 +15,6 @@ from provisioner.errors import ProvisionError, UsageError
 RUNTIMES = ("transformers", "vllm", "llama", "sglang")
 SOURCES = ("hf:", "modelscope:", "https:", "http:", "path:")
 OF_RECORDED = "recorded"
-ANY_DRIVER = "999"
 
 
 @click.command("plan")
@@ -148,39 +147,23 @@ def _of_named(model: str, settings: _Settings) -> Planner:
 
 def _of_default(settings: _Settings) -> Planner:
     from provisioner import profiles
-    from provisioner.compat.outline import of_profile
-    from provisioner.compat.plan import choose_profile
-    from provisioner.compat.request import Settings, remembered
+    from provisioner.compat.choose import choose
+    from provisioner.compat.request import Settings, blaming_the_box, remembered
 
     if settings.profile is not None:
         profiles.load(settings.profile, settings.overrides)
-
-    own = Settings(profile=settings.profile, profile_overrides=settings.overrides)
+    said = Settings(
+        profile=settings.profile, profile_overrides=settings.overrides, upgrade=settings.terms.upgrade
+    )
 
     def plan(facts: Any) -> Any:
-        asked = remembered(facts, own)
-        try:
+        asked = remembered(facts, said)
+        with blaming_the_box(said, asked):
             if asked.model is not None:
                 return _of_named(asked.model, settings)(facts)
-            profile = choose_profile(_with_driver(facts), asked)
-        except UsageError as error:
-            if asked == own:
-                raise
-            # It is this box that asks for it, not the command line: the other boxes go on.
-            raise ProvisionError(
-                f"what this machine was asked to be cannot be had here: {error.message}", hint=error.hint
-            ) from error
-        return of_profile(facts, profile, settings.wish, settings.terms)
+            return choose(facts, asked, settings.terms, settings.wish).outline
 
     return plan
-
-
-def _with_driver(facts: Any) -> Any:
-    """Whoever describes a GPU and says nothing of its driver will have one."""
-    from dataclasses import replace
-
-    unsaid = facts.gpus and facts.driver_version is None and facts.why_unknown("driver_version") is not None
-    return replace(facts, driver_version=ANY_DRIVER) if unsaid else facts
 
 
 def _of_machines(where: options.Where, planner: Planner) -> list[Any]:

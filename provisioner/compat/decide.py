@@ -283,7 +283,7 @@ class _Others:
         rest = [fact for fact in remedy.facts if fact.subject != PROFILE]
         for profile in smaller_profiles(self._case.ask.profile):
             if profile.name not in self._problems:
-                case = Case(self._case.box, replace(self._case.ask, profile=profile, shape=None))
+                case = Case(self._case.box, replace(self._case.ask, profile=profile, shape=None, way=None))
                 self._problems[profile.name] = _problem(case)
             if self._problems[profile.name].without(rest) is not None:
                 way = "needs less" if profile.needs_gpu else "runs on the CPU"

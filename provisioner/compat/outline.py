@@ -29,6 +29,8 @@ from provisioner.sizing.runtimes import size
 
 EVERY: tuple[Runtime, ...] = tuple(dict.fromkeys(RUNTIMES.values()))
 _DOUBTFUL = {"memory": "from memory", "unconfirmed": "not confirmed"}
+# What the roles can install; a plan may name more, and then says whose work it is.
+INSTALLS: frozenset[str] = frozenset()
 # Bytes; more than any model takes.
 _PLENTY = 1 << 60
 
@@ -87,6 +89,7 @@ class Terms:
     require_gpu: bool = False
     upgrade: bool = False
     scope: Literal["auto", "system", "user"] = "auto"
+    installs: frozenset[str] = frozenset({"driver", "toolkit"})
 
     def ask(self, profile: Profile, shape: Shape | None, load: Load, way: Way) -> Ask:
         """The question to the solver."""
@@ -99,6 +102,7 @@ class Terms:
             shape=shape,
             way=way,
             scope=self.scope,
+            installs=self.installs,
         )
 
 
@@ -106,7 +110,20 @@ def outline(facts: Facts, ask: Ask) -> Outline:
     """The decision and the memory answer for one box; pure. `ask.way` None: the best way is looked at."""
     box = box_from(facts)
     told = memory_of(ask.shape, box.machine, ask.load, ask.way) if ask.shape is not None else None
-    return Outline(facts, box, ask, decide(box, ask), told, tuple(_notes(ask, told)))
+    decided = decide(box, ask)
+    notes = (*_notes(ask, told), *_by_hand(decided))
+    return Outline(facts, box, ask, decided, told, notes)
+
+
+def _by_hand(decided: Decision | Conflict) -> Iterator[str]:
+    """Whose work it is that no role does."""
+    routes = decided.routes if isinstance(decided, Decision) else ()
+    ours = {"python", "environment", *INSTALLS}
+    yours = [
+        f"the {way.what}" for way in routes if way.action in ("install", "upgrade") and way.what not in ours
+    ]
+    if yours:
+        yield f"by hand, as no role does it yet: {' and '.join(yours)}; then `provision up` goes on"
 
 
 def memory_of(

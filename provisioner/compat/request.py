@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
 
 from provisioner.compat import roles as role_data
-from provisioner.errors import ProvisionError
+from provisioner.errors import ProvisionError, UsageError
 from provisioner.facts import Facts, Receipt
 
 # Variables of a role that are about the weights of one model.
@@ -71,6 +72,20 @@ def remembered(facts: Facts, settings: Settings) -> Settings:
         # user sees the system's receipts, and could do nothing about them.
         scope="user" if settings.scope == "auto" and newest and newest.scope == "user" else settings.scope,
     )
+
+
+@contextmanager
+def blaming_the_box(said: Settings, whole: Settings) -> Iterator[None]:
+    """A UsageError from what the box remembers, and nobody said now, ends that box only."""
+    try:
+        yield
+    except UsageError as error:
+        if whole == said:
+            raise
+        raise ProvisionError(
+            f"what this machine was asked to be cannot be had here: {error.message}",
+            hint="; ".join(filter(None, (error.hint, "or choose anew: --profile NAME"))),
+        ) from error
 
 
 def _of_any_model(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,9 @@ class Wish:
     load: Load = field(default_factory=Load)
 
 
-def way_of(profile: Profile, wish: Wish) -> Way:
+def way_of(profile: Profile, wish: Wish | None = None) -> Way:
     """How the profile runs its model, with what is wished instead."""
+    wish = wish or Wish()
     runtime = RUNTIMES[wish.runtime or profile.runtime]
     cuda = on_gpu(profile)
     return Way(

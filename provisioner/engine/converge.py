@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from provisioner.compat import Settings
@@ -161,7 +161,7 @@ def _ending(before: HostResult, after: HostResult, outcome: HostOutcome) -> Host
 def plan_record(host: HostResult) -> dict[str, Any]:
     """What the journal keeps of a host's plan: all but secrets."""
     if host.plan is None:
-        return {"why_not": asdict(host.why_not) if host.why_not else None}
+        return {"why_not": str(host.why_not) if host.why_not else None}
     return {
         "request": masked(host.plan.request),
         "scope": host.plan.scope,

@@ -96,7 +96,9 @@ def judge(
     except ProvisionError as error:
         return HostResult(name, Status.FAILED, error=error.message, hint=error.hint, seconds=seconds)
     if isinstance(plan, WhyNot):
-        return HostResult(name, Status.IMPOSSIBLE, facts=facts, why_not=plan, seconds=seconds)
+        return HostResult(
+            name, Status.IMPOSSIBLE, facts=facts, why_not=plan, outline=plan.outline, seconds=seconds
+        )
     drifts = differences(facts, plan)
     clean = all(item.status == "clean" for item in drifts)
     return HostResult(
@@ -104,6 +106,7 @@ def judge(
         Status.CONVERGED if clean else Status.DRIFTED,
         facts=facts,
         plan=plan,
+        outline=plan.outline,
         drift=drifts,
         seconds=seconds,
         smoke=smoke_result(facts, plan),

@@ -28,6 +28,8 @@ _NAME = re.compile(r"[^/.\s][^/\n]*")
 _NAMING = "a model is kept under its name: it needs one that does not start with a dot"
 DEFAULT_WITHOUT_GPU = "gemma3-270m"
 DEFAULT_WITH_GPU = "autoglm-phone-9b"
+# What a box gets that nobody asked anything of: the first of these that can be had there.
+DEFAULTS = (DEFAULT_WITH_GPU, "autoglm-phone-9b-nf4", DEFAULT_WITHOUT_GPU)
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,17 @@ def with_model(base: Profile, spec: str) -> Profile:
     model = Model(name=name, source=source)
     unknown = License("unknown: see where the weights come from", "")
     smoke = replace(base.smoke, perplexity=None, tokenizer="")
+    # What it needs is not known before it comes down: the minima of other weights say nothing of it.
+    needs = Requires(driver=base.requires.driver)
     return replace(
-        base, name=name, summary=f"{name}, as asked for", model=model, smoke=smoke, license=unknown, facts=()
+        base,
+        name=name,
+        summary=f"{name}, as asked for",
+        model=model,
+        smoke=smoke,
+        license=unknown,
+        requires=needs,
+        facts=(),
     )
 
 

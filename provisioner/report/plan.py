@@ -73,10 +73,7 @@ def outline_json(outline: Outline) -> dict[str, Any]:
         facts = [_fact(fact) for fact in decided.facts]
         notes = [*decided.notes, *notes]
     if outline.chains:
-        why_not = {
-            "chains": [[_fact(fact) for fact in chain] for chain in outline.chains],
-            "changes": list(outline.changes),
-        }
+        why_not = why_not_json(outline.chains, outline.changes)
     return {
         "possible": outline.possible,
         "box": _box(outline),
@@ -183,6 +180,11 @@ def _way(way: Way) -> dict[str, Any]:
 
 def _parts(budget: Budget) -> list[dict[str, Any]]:
     return [asdict(part) for part in budget.parts]
+
+
+def why_not_json(chains: Sequence[Sequence[Fact]], changes: Sequence[str]) -> dict[str, Any]:
+    """Chains of facts that exclude it, and ways out."""
+    return {"chains": [[_fact(fact) for fact in chain] for chain in chains], "changes": list(changes)}
 
 
 def _fact(fact: Fact) -> dict[str, Any]:

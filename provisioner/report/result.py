@@ -12,6 +12,7 @@ from provisioner.compat.outline import Outline
 from provisioner.drift import RoleDrift
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.facts import Facts
+from provisioner.report.plan import outline_json, why_not_json
 from provisioner.secrecy import masked, without_logins
 
 SCHEMA = 1
@@ -120,13 +121,18 @@ def host_json(host: HostResult) -> dict[str, Any]:
         "seconds": round(host.seconds, 3),
         "facts": _facts_json(host.facts),
         "plan": _plan_json(host.plan),
-        "why_not": asdict(host.why_not) if host.why_not else None,
+        "why_not": _why_not_json(host.why_not),
+        "outline": outline_json(host.outline) if host.outline else None,
         "drift": [
             {"role": drift.role, "status": drift.status, "items": [asdict(item) for item in drift.items]}
             for drift in host.drift
         ],
         "smoke": dict(host.smoke) if host.smoke else None,
     }
+
+
+def _why_not_json(why: WhyNot | None) -> dict[str, Any] | None:
+    return why_not_json(why.chains, why.changes) if why else None
 
 
 def _facts_json(facts: Facts | None) -> dict[str, Any] | None:

@@ -8,20 +8,10 @@ from provisioner.compat.rules import gpus
 from provisioner.compat.rules.case import Case, asked, gigabytes, seen
 from provisioner.compat.rules.systems import never
 from provisioner.compat.solver import Constraint, Fact, always
-from provisioner.profiles import Profile
+from provisioner.compat.ways import way_of
 from provisioner.sizing.budgets import needs, rooms, settled
 from provisioner.sizing.model import Shape, Way
 from provisioner.sizing.plan import gpu_for, largest_context, named
-
-
-def way_of(profile: Profile, *, gpu: bool) -> Way:
-    """How a profile runs its model, as the memory planner says it."""
-    return Way(
-        runtime=profile.runtime,
-        device="cuda" if gpu else "cpu",
-        quantization=profile.smoke.quantization,
-        dtype=profile.smoke.dtype,
-    )
 
 
 def vram_wanted(case: Case) -> int:
@@ -29,7 +19,7 @@ def vram_wanted(case: Case) -> int:
     shape, minimum = case.ask.shape, case.ask.profile.requires.vram_bytes
     if shape is None:
         return minimum
-    way = case.ask.way or way_of(case.ask.profile, gpu=True)
+    way = case.ask.way or way_of(case.ask.profile)
     return max(minimum, gpu_for(shape, way, case.ask.load))
 
 
@@ -39,7 +29,7 @@ def rules(case: Case) -> Iterator[Constraint]:
     if shape is None or (case.gpu_route and not case.box.gpus):
         return
     machine = case.box.machine
-    way = settled(shape, case.ask.way or way_of(case.ask.profile, gpu=case.gpu_route), load, machine)
+    way = settled(shape, case.ask.way or way_of(case.ask.profile), load, machine)
     vram, ram = needs(shape, way, load)
     if machine.unified and way.device == "cuda":
         vram, ram = 0, vram + ram

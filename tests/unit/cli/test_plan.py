@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from provisioner.cli import boxes, options
-from provisioner.compat import outline
+from provisioner.compat import choose, outline
 from provisioner.compat.outline import Outline
 from provisioner.errors import ProvisionError
 from provisioner.facts import Body, Facts, Receipt
@@ -34,6 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return Outline(plans.FACTS, changed.box, changed.ask, changed.decided, changed.answer)
 
     monkeypatch.setattr(outline, "of_profile", plan)
+    monkeypatch.setattr(choose, "of_profile", plan)
     monkeypatch.setattr(outline, "of_model", plan)
     return calls
 
@@ -79,7 +80,8 @@ def test_without_a_model_it_is_what_up_would_choose(
         (["--gpu", "none"], "gemma3-270m"),
         (["--gpu", "RTX 4090", "--driver", "580.65.06"], "autoglm-phone-9b"),
         (["--gpu", "RTX 4090"], "autoglm-phone-9b"),
-        (["--gpu", "RTX 4090", "--driver", "none"], "gemma3-270m"),
+        # Where it goes beyond `up`: what a driver would make possible.
+        (["--gpu", "RTX 4090", "--driver", "none"], "autoglm-phone-9b"),
         (["--gpu", "none", "--profile", "gemma3-270m-transformers"], "gemma3-270m-transformers"),
     ):
         ended(["plan", *argv], monkeypatch)

@@ -69,6 +69,25 @@ def receipt(request: Any, role: str = "smoke_test", written_at: str = "") -> dic
 
 
 NO_GPU = "no NVIDIA GPU found: the CPU route, with gemma3-270m"
+INSTALL = (
+    "install driver 580 by nvidia-repository (nvidia-driver-pinning-580, nvidia-open), then run it again"
+)
+NO_DRIVER = (
+    "the CPU route, with gemma3-270m, not autoglm-phone-9b: no NVIDIA driver is loaded → "
+    "autoglm-phone-9b runs on an NVIDIA GPU → this version installs no driver"
+)
+TOO_SMALL = (
+    "the CPU route, with gemma3-270m, not autoglm-phone-9b-nf4: "
+    "the largest GPU here, RTX 4090, has 8.6 GB of VRAM → autoglm-phone-9b-nf4 needs 11 GB of VRAM"
+)
+OLD_DRIVER = (
+    "driver 470.256.02 is loaded → autoglm-phone-9b needs driver 525 or newer → "
+    "this version installs no driver"
+)
+NO_PYTHON = (
+    "python3 is missing → deploy is not root here and sudo does not work → "
+    "python3 is installed for the whole system, by root"
+)
 UNREADABLE = "what this machine was asked to be cannot be read from /r/smoke_test.json:"
 REMEMBERED = receipt(RECEIPT_REQUEST)
 
@@ -82,7 +101,7 @@ REMEMBERED = receipt(RECEIPT_REQUEST)
             Settings(),
             "gemma3-270m",
             "system",
-            "an NVIDIA GPU but no driver for it: the CPU route, with gemma3-270m",
+            NO_DRIVER,
         ),
         ({"gpus": [GPU_24], "driver_version": "580.65.06"}, Settings(), "autoglm-phone-9b", "system", None),
         (
@@ -90,7 +109,7 @@ REMEMBERED = receipt(RECEIPT_REQUEST)
             Settings(),
             "gemma3-270m",
             "system",
-            "gemma3-270m runs on the CPU; the largest GPU here has 8.6 GB",
+            TOO_SMALL,
         ),
         (
             PLAIN_USER,
@@ -133,62 +152,62 @@ def test_a_plan_is_made(
         (
             {},
             Settings(require_gpu=True),
-            "--require-gpu → no NVIDIA GPU on the PCI bus",
-            "leave --require-gpu out to take the CPU route",
+            "no NVIDIA GPU found → --require-gpu",
+            "leave --require-gpu out to take the CPU route; or a machine with an NVIDIA GPU",
         ),
         (
             {"gpus": [GPU_24]},
             Settings(require_gpu=True),
-            "--require-gpu → no NVIDIA driver is loaded",
-            "install the driver first; installing it is not yet this tool's part",
+            "no NVIDIA driver is loaded → --require-gpu → this version installs no driver",
+            f"{INSTALL}; or leave --require-gpu out to take the CPU route",
         ),
         (
             {},
             Settings(profile="autoglm-phone-9b"),
-            "autoglm-phone-9b → 24 GB of VRAM → no NVIDIA GPU found",
-            "take --profile gemma3-270m, which runs on the CPU",
+            "no NVIDIA GPU found → autoglm-phone-9b runs on an NVIDIA GPU",
+            "take --profile gemma3-270m-transformers, which runs on the CPU; or a machine with an NVIDIA GPU",
         ),
         (
             {"gpus": [GPU_24], "driver_version": "470.256.02"},
             Settings(profile="autoglm-phone-9b"),
-            "autoglm-phone-9b → NVIDIA driver 525 or newer → driver 470.256.02 is loaded",
-            "upgrade the driver",
+            OLD_DRIVER,
+            INSTALL,
         ),
         (
             {"memory": {"total_bytes": 500_000_000}},
             Settings(),
-            "gemma3-270m → 1.0 GB of memory → 0.5 GB found",
-            "choose a smaller profile (provision profiles)",
+            "0.5 GB of memory here → gemma3-270m needs 1.0 GB of memory",
+            "a machine with more memory",
         ),
         (
             {"memory": {"total_bytes": 33_000_000_000, "limit_bytes": 500_000_000}},
             Settings(),
-            "gemma3-270m → 1.0 GB of memory → 0.5 GB found",
-            "choose a smaller profile (provision profiles)",
+            "0.5 GB of memory here → gemma3-270m needs 1.0 GB of memory",
+            "a machine with more memory",
         ),
         (
             {"disks": {SYSTEM["state"]: {"total_bytes": 10**9, "free_bytes": 10**8}}},
             Settings(),
-            "gemma3-270m → 0.9 GB of disk → 0.1 GB free for /var/lib/provisioner",
+            "0.1 GB free for /var/lib/provisioner → gemma3-270m needs 0.9 GB of disk there",
             "free some space for /var/lib/provisioner",
         ),
         (
             PLAIN_USER,
             Settings(scope="system"),
-            "--scope system → deploy is not root here and sudo does not work",
-            "log in as root, let the user use sudo (with -K to give the password), or say --scope user",
+            "deploy is not root here and sudo does not work → --scope system",
+            "say --scope user; or log in as root, or let the user use sudo (with -K to give the password)",
         ),
         (
             PLAIN_USER | {"python": None},
             Settings(),
-            "python3 is missing → installing it needs root",
-            "install python3, or let the user use sudo (with -K to give the password)",
+            NO_PYTHON,
+            "log in as root, or let the user use sudo (with -K to give the password); or install python3",
         ),
         (
             {"python": None},
             Settings(scope="user"),
-            "python3 is missing → --scope user installs nothing on the system",
-            "leave --scope user out, or install python3",
+            "python3 is missing → python3 is installed for the whole system, by root → --scope user",
+            "leave --scope out; or install python3",
         ),
     ],
 )

@@ -229,8 +229,8 @@ def test_a_box_that_can_no_longer_be_planned_says_why(monkeypatch: pytest.Monkey
     results, _ = run(hosts)
     assert (results["box"].status, results["box"].error, results["box"].hint) == (
         Status.FAILED,
-        "after the run: gemma3-270m → 1.0 GB of memory → 0.1 GB found",
-        "choose a smaller profile (provision profiles)",
+        "after the run: 0.1 GB of memory here → gemma3-270m needs 1.0 GB of memory",
+        "a machine with more memory",
     )
 
 

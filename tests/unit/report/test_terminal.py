@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.compat import Plan, Settings, WhyNot, make_plan
+from provisioner.compat.solver import Fact
 from provisioner.drift import DriftItem, RoleDrift
 from provisioner.engine.events import Event, Kind
 from provisioner.report.page import write_page
@@ -54,7 +55,11 @@ def test_found_and_changes() -> None:
 
 
 def test_endings() -> None:
-    why = WhyNot(("autoglm-phone-9b", "24 GB of VRAM", "no NVIDIA GPU found"), "take another profile")
+    chain = (
+        Fact("gpu.none", "no NVIDIA GPU found", "box"),
+        Fact("asked", "autoglm-phone-9b runs on one", "request"),
+    )
+    why = WhyNot((chain,), ("take another profile", "add a GPU"))
     assert said(
         ("ended", host(status=Status.DONE, changed=3, seconds=42.4, smoke=SMOKE)),
         ("ended", host(status=Status.CONVERGED, drift=())),
@@ -72,8 +77,8 @@ def test_endings() -> None:
         "box  would change host_base; nothing was touched\n"
         "box  1 thing differs from the receipts\n"
         "  next: provision up mends it\n"
-        "box  impossible: autoglm-phone-9b → 24 GB of VRAM → no NVIDIA GPU found\n"
-        "  next: take another profile\n"
+        "box  impossible: no NVIDIA GPU found → autoglm-phone-9b runs on one\n"
+        "  next: take another profile; or add a GPU\n"
         "box  model_weights: no space left\n"
         "  next: free some\n"
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from provisioner import profiles
-from provisioner.compat.rules.budget import way_of
+from provisioner.compat.ways import way_of
 from provisioner.sizing import catalogue
 from provisioner.sizing.model import Load, Way
 from provisioner.sizing.plan import fits, largest_context
@@ -19,15 +19,15 @@ NOTHING_BUT_THE_MODEL = {"requires.vram_bytes": 1, "requires.memory_bytes": 0}
 
 
 @pytest.mark.parametrize(
-    ("profile", "gpu", "way"),
+    ("profile", "way"),
     [
-        (GPU_PROFILE, True, Way("transformers", "cuda", dtype="bfloat16")),
-        ("autoglm-phone-9b-nf4", True, Way("transformers", "cuda", "nf4", dtype="bfloat16")),
-        ("gemma3-270m", False, Way("llama", "cpu")),
+        (GPU_PROFILE, Way("transformers", "cuda", dtype="bfloat16")),
+        ("autoglm-phone-9b-nf4", Way("transformers", "cuda", "nf4", dtype="bfloat16")),
+        ("gemma3-270m", Way("llama", "cpu", "Q4_K_M")),
     ],
 )
-def test_a_profile_is_a_way_of_running(profile: str, gpu: bool, way: Way) -> None:
-    assert way_of(profiles.load(profile), gpu=gpu) == way
+def test_a_profile_is_a_way_of_running(profile: str, way: Way) -> None:
+    assert way_of(profiles.load(profile)) == way
 
 
 def test_a_model_that_does_not_fit_says_how_much_it_takes_and_what_would_fit() -> None:
@@ -43,11 +43,11 @@ def test_a_model_that_does_not_fit_says_how_much_it_takes_and_what_would_fit() -
         "131072 tokens of context",
         "autoglm-phone-9b runs AutoGLM-Phone-9B with the weights as published through transformers",
     ]
-    most = largest_context(SHAPE, way_of(wanted.profile, gpu=True), where.machine)
+    most = largest_context(SHAPE, way_of(wanted.profile), where.machine)
     assert f"ask for at most {most} tokens of context" in conflict(where, wanted).changes
     fewer = replace(wanted, load=Load(context=most))
     assert decision(where, fewer).scope == "system"
-    assert fits(SHAPE, way_of(wanted.profile, gpu=True), Load(context=most + 1), where.machine) is False
+    assert fits(SHAPE, way_of(wanted.profile), Load(context=most + 1), where.machine) is False
 
 
 def test_the_memory_of_the_machine_counts_too() -> None:
