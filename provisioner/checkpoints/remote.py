@@ -24,6 +24,7 @@ from provisioner.target.runtime.sources.hub import Hub
 from provisioner.target.runtime.sources.modelscope import ModelScope
 from provisioner.target.runtime.transfer import NotFetched, Options, Remote, sized
 from provisioner.target.runtime.transfer.ask import Shared
+from provisioner.target.runtime.transfer.errors import shown
 
 _NETWORK = re.compile(r"(https?|all|no)_proxy|SSL_CERT_FILE", re.IGNORECASE)
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
@@ -48,7 +49,8 @@ class Published:
         except TargetError as error:
             raise _ours(error) from error
         self._files = {item.name: item for item in files}
-        self.place = model.partition("#")[0] if model.startswith("http") else model
+        # What is said of it must not hold the login or the signature that an address may carry.
+        self.place = shown(model) if model.startswith("http") else model
 
     @property
     def received(self) -> int:

@@ -228,6 +228,18 @@ def test_an_address(models: dict[str, Path]) -> None:
         )  # fmt: skip
 
 
+def test_a_login_and_a_signature_of_an_address_are_used_and_never_shown(models: dict[str, Path]) -> None:
+    with serve({"/m.gguf": models["gguf"], "/bad.gguf": b"GGUF and nothing"}) as at:
+        secret = at.url.replace("://", "://me:pw@")
+        assert checkpoint(f"{secret}/m.gguf?sign=abc", env={}).shape.source == f"{at.url}/m.gguf"
+        assert at.headers_of("/m.gguf", "authorization") == {"Basic bWU6cHc="}
+        for name in ("bad", "none"):
+            with pytest.raises(ProvisionError) as caught:
+                checkpoint(f"{secret}/{name}.gguf?sign=abc", env={})
+            assert "pw" not in f"{caught.value.message} {caught.value.hint}"
+            assert "sign" not in f"{caught.value.message} {caught.value.hint}"
+
+
 def test_by_way_of_a_proxy(hub: HuggingFace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy is the hub itself: it only must be asked for another host's addresses."""
     monkeypatch.setenv("http_proxy", hub.url)

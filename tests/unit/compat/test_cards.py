@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from provisioner.compat import knowledge
 from provisioner.compat.cards import GIB, cards
@@ -28,6 +32,25 @@ KNOWN = (
     card("H100 SXM 80GB", 80, "H100"),
     card("H100 PCIe 80GB", 80),
     card("GB10", None, "DGX Spark"),
+)
+
+
+PIECES = (
+    "8",
+    "x",
+    " ",
+    "RTX 4090",
+    "RTX 4060 Ti",
+    "H100",
+    "16GB",
+    "MIG",
+    "+",
+    ",",
+    "none",
+    "²",
+    "×",
+    "0",
+    "-",
 )
 
 
@@ -104,3 +127,12 @@ def test_every_known_card_is_found_by_its_own_names(monkeypatch: pytest.MonkeyPa
     for entry in knowledge.gpus():
         for name in (entry.name, *entry.aliases):
             assert [one.entry for one in cards(name)] == [entry], name
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=40), st.lists(st.sampled_from(PIECES), max_size=6).map("".join)))
+def test_any_text_is_cards_or_a_usage_error(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(knowledge, "gpus", lambda: KNOWN)
+        with contextlib.suppress(UsageError):
+            assert len(cards(text)) <= 64
