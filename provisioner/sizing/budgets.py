@@ -8,14 +8,14 @@ from functools import lru_cache
 from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
 from provisioner.sizing.data import constant
-from provisioner.sizing.model import Budget, Load, Machine, Part, Shape, Verdict, Way
-from provisioner.sizing.quantize import DTYPES, known_quantization
-from provisioner.sizing.runtimes import Grown, RuntimeModel, llama, size, transformers, vllm
+from provisioner.sizing.model import Budget, Load, Machine, Shape, Verdict, Way
+from provisioner.sizing.quantize import DTYPES, can_divide, known_quantization
+from provisioner.sizing.runtimes import RuntimeModel, llama, size, transformers, vllm
 
 RUNTIMES = {
-    "transformers": RuntimeModel(transformers.fixed, transformers.growing),
-    "vllm": RuntimeModel(vllm.fixed, vllm.growing),
-    "llama": RuntimeModel(llama.fixed, llama.growing),
+    "transformers": RuntimeModel(transformers.fixed, transformers.growing, transformers.totals),
+    "vllm": RuntimeModel(vllm.fixed, vllm.growing, vllm.totals),
+    "llama": RuntimeModel(llama.fixed, llama.growing, llama.totals),
 }
 
 
@@ -27,7 +27,7 @@ def budget(shape: Shape, way: Way, load: Load, machine: Machine | None = None) -
     check(shape, way, load)
     way = settled(shape, way, load, machine)
     parts = list(RUNTIMES[way.runtime].fixed(shape, way))
-    parts += [_part(grown) for grown in RUNTIMES[way.runtime].growing(shape, way, load) if grown.nbytes]
+    parts += RUNTIMES[way.runtime].growing(shape, way, load)
     if way.runtime == "vllm" and machine is not None and machine.vram_bytes:
         needed = sum(part.nbytes for part in parts if part.where == "vram")
         parts.append(vllm.reserved(way, machine, needed))
@@ -79,12 +79,8 @@ def rooms(way: Way, vram: int, ram: int, machine: Machine) -> tuple[int | None, 
 def needs(shape: Shape, way: Way, load: Load, fixed: tuple[int, int] | None = None) -> tuple[int, int]:
     """Bytes of VRAM (of each GPU) and of RAM, without the parts; `fixed` are those that no load changes."""
     vram, ram = fixed or fixed_needs(shape, way)
-    for grown in RUNTIMES[way.runtime].growing(shape, way, load):
-        if grown.where == "vram":
-            vram += grown.nbytes
-        else:
-            ram += grown.nbytes
-    return vram, ram
+    more_vram, more_ram = RUNTIMES[way.runtime].totals(shape, way, load)
+    return vram + more_vram, ram + more_ram
 
 
 @lru_cache(maxsize=2048)
@@ -143,11 +139,12 @@ def check(shape: Shape, way: Way, load: Load) -> None:
     for name, value, least, most in wrong:
         if not least <= value <= most:
             raise UsageError(f"{name} {value} cannot be", hint=f"say {least} or more")
+    if not can_divide(shape, way, way.gpus):
+        raise UsageError(
+            f"{shape.name} cannot be divided among {way.gpus} GPUs",
+            hint="vLLM wants as many heads on each, the others a layer at least: say another number of GPUs",
+        )
     if not 0 < way.utilization <= 1:
         raise UsageError(
             f"utilization {way.utilization:g} cannot be", hint="say a share above 0, and 1 at most"
         )
-
-
-def _part(grown: Grown) -> Part:
-    return Part(grown.name, grown.nbytes, grown.where, grown.why(), grown.source, grown.confidence)

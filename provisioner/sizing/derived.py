@@ -15,6 +15,7 @@ from provisioner.sizing.model import Attention, Weights
 from provisioner.sizing.tensors import PLAIN, Table
 
 _DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64"}
+WITH_WEIGHTS = "name the folder or the repository with its weights: their headers say it"
 # Of a checkpoint that is quantised already: the groups it leaves in 16 bits.
 _LEFT = ("embedding", "head", "norm", "vision", "other")
 
@@ -25,6 +26,11 @@ def weights_of(
     """Every tensor of the model, counted together. ShapeError for a layout that is not known here."""
     table = Table(_dtype(config, text))
     known = family(text.text("model_type"))
+    if not known.derives:
+        raise ShapeError(
+            f"{text.model}: {text.file} alone does not say what the layers of {known.model_type} are made of",
+            hint=WITH_WEIGHTS,
+        )
     hidden = text.need("hidden_size or n_embd or d_model", limits.SIZE)
     layers = text.need("num_hidden_layers or n_layer or num_layers or n_layers", limits.LAYERS)
     vocabulary = text.need("vocab_size or padded_vocab_size", limits.VOCABULARY)
@@ -145,7 +151,7 @@ def _linear(table: Table, text: Fields, layer: Attention, hidden: int) -> None:
     if not text.has("linear_num_value_heads"):
         raise ShapeError(
             f"{text.model}: {text.file} does not say how its linear layers are built",
-            hint="name the folder or the repository with its weights: their headers say it",
+            hint=WITH_WEIGHTS,
         )
     value_heads = text.need("linear_num_value_heads", limits.HEADS)
     keys = text.need("linear_num_key_heads", limits.HEADS) * text.need("linear_key_head_dim", limits.SIZE)
@@ -228,7 +234,7 @@ def as_published(config: Fields, weights: tuple[Weights, ...]) -> tuple[Weights,
     if method not in known:
         raise ShapeError(
             f"{config.model}: config.json says quant_method {limits.shown(method)}, which is not known here",
-            hint="name the folder or the repository with its weights: their headers say what they take",
+            hint=WITH_WEIGHTS,
         )
     block = blocks()[known[method]]
     changed = []

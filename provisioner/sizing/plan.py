@@ -11,12 +11,14 @@ from provisioner.errors import UsageError
 from provisioner.sizing.budgets import budget, check, fixed_needs, judge, needs, settled, verdict
 from provisioner.sizing.data import constant, published, quantizations
 from provisioner.sizing.model import Answer, Load, Machine, Runtime, Shape, Variant, Way
-from provisioner.sizing.quantize import can_quantize
+from provisioner.sizing.quantize import can_divide, can_quantize
 from provisioner.sizing.runtimes import llama, size
 from provisioner.sizing.speed import tokens_per_second
 from provisioner.sizing.tensors import PLAIN
 
 LARGEST_BATCH = 4096
+# A rise in perplexity that is called little: what 4 bits cost.
+LITTLE = 0.05
 # Contexts at which buying memory is looked at.
 STEPS = (4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144, 1_048_576)
 
@@ -77,7 +79,7 @@ def answer(
         judged(shape, more, load, machine)
         for variant in variants
         if not variant.verdict.fits
-        for more in with_help(variant.way, machine)
+        for more in with_help(shape, variant.way, load, machine)
     ]
     if way is not None and not any(variant.way == way for variant in variants):
         variants.append(judged(shape, way, load, machine))
@@ -87,7 +89,7 @@ def answer(
         counted = settled(shape, way, load, machine)
         chosen = next(variant for variant in ordered if variant.way in (way, counted))
     else:
-        chosen = best or max(ordered, key=lambda variant: variant.largest_context)
+        chosen = best or max(ordered, key=_nearness)
     return Answer(
         chosen=chosen,
         best=best,
@@ -124,11 +126,13 @@ def ways(shape: Shape, machine: Machine, runtimes: Sequence[str]) -> tuple[Way, 
     return tuple(found)
 
 
-def with_help(way: Way, machine: Machine) -> tuple[Way, ...]:
-    """The same with all GPUs, and with layers left to the CPU."""
+def with_help(shape: Shape, way: Way, load: Load, machine: Machine) -> tuple[Way, ...]:
+    """The same with more GPUs, as few as will do, and with layers left to the CPU."""
     if way.device == "cpu":
         return ()
-    more = [replace(way, gpus=machine.gpus)] if machine.gpus > 1 else []
+    counts = [count for count in range(2, machine.gpus + 1) if can_divide(shape, way, count)]
+    tried = [replace(way, gpus=count) for count in counts]
+    more = [next((one for one in tried if fits(shape, one, load, machine)), tried[-1])] if tried else []
     if way.runtime == "llama" and not machine.unified:
         more.append(replace(way, gpu_layers=None, gpus=max(1, machine.gpus)))
     return tuple(more)
@@ -160,9 +164,22 @@ def helped(shape: Shape, way: Way) -> bool:
     return way.gpu_layers < (llama.all_layers(shape) if way.runtime == "llama" else shape.layers)
 
 
-def _order(shape: Shape, variant: Variant) -> tuple[bool, float, int, float]:
+def _order(shape: Shape, variant: Variant) -> tuple[float, ...]:
+    """The best first: by loss, then by GPUs that it takes, then by speed.
+
+    With help of the CPU a gigabyte costs more time than anything else, so speed decides among the good ones.
+    """
     rank = quantizations()[variant.way.quantization].rank
-    return (helped(shape, variant.way), rank, variant.way.gpus, -(variant.tokens_per_second or 0.0))
+    slow = -(variant.tokens_per_second or 0.0)
+    if helped(shape, variant.way):
+        return (1, rank > LITTLE, slow, rank)
+    return (0, rank, variant.way.gpus, slow)
+
+
+def _nearness(variant: Variant) -> tuple[int, int]:
+    """Of those that do not fit: the longest context, else the least that is lacking."""
+    rooms_left = (variant.verdict.vram_room, variant.verdict.ram_room)
+    return variant.largest_context, sum(min(0, room) for room in rooms_left if room is not None)
 
 
 def gigabytes(
@@ -185,7 +202,9 @@ def gigabytes(
                 found.append((least, f"{context} tokens of context with {named(way)}"))
     runtimes = ("llama", "transformers", "vllm") if best is None else (best.way.runtime,)
     offers = []
-    for way in ways(shape, machine, runtimes):
+    gpus = best.way.gpus if best is not None else 1
+    for one in ways(shape, machine, runtimes):
+        way = replace(one, gpus=gpus)
         kind = quantizations()[way.quantization]
         if kind.rank < lost and not kind.needs:
             offers.append((gpu_for(shape, way, load), kind.rank, way))
@@ -239,7 +258,7 @@ def _notes(shape: Shape, load: Load, ordered: Sequence[Variant], best: Variant |
         if needed:
             notes[variant.way.quantization] = f"needs {needed}"
     if best is None:
-        near = max(ordered, key=lambda variant: variant.largest_context)
+        near = max(ordered, key=_nearness)
         if near.largest_context:
             notes["smaller"] = f"{near.largest_context} tokens of context fit, with {named(near.way)}"
     return notes

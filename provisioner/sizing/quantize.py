@@ -43,6 +43,13 @@ def can_quantize(shape: Shape, runtime: str) -> bool:
     return all(item.dtype in PLAIN for item in shape.weights)
 
 
+def can_divide(shape: Shape, way: Way, gpus: int) -> bool:
+    """Whether so many GPUs can share the model: by heads with vLLM, by layers otherwise."""
+    if way.runtime == "vllm":
+        return all(layer.heads % gpus == 0 for layer in shape.attention)
+    return gpus <= shape.layers
+
+
 def known_quantization(shape: Shape, way: Way) -> Quantization:
     """The quantisation a way names. Raises UsageError for one that its runtime, device or weights lack."""
     entry = quantizations().get(way.quantization)

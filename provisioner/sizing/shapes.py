@@ -12,7 +12,7 @@ from typing import Any
 
 from provisioner.sizing import derived, gguf
 from provisioner.sizing import fields as limits
-from provisioner.sizing.data import family
+from provisioner.sizing.data import family, is_known
 from provisioner.sizing.fields import Fields, ShapeError
 from provisioner.sizing.layers import attention_of
 from provisioner.sizing.model import Confidence, Shape, Vision, Weights
@@ -50,6 +50,9 @@ def from_config(
     tied = _tied(whole, text)
     if weights is None:
         weights = derived.weights_of(whole, text, attention, tied)
+        if not is_known(kind := text.text("model_type")):
+            confidence = "unconfirmed"
+            source += f"; its tensors as Llama would have them, as nothing is known of {kind or 'its type'}"
     else:
         tied = not any(item.group == "head" for item in weights)
     experts = derived.experts_of(text)

@@ -82,7 +82,12 @@ class Block(Sourced, frozen=True):
 
 
 class Family(Sourced, frozen=True):
-    """What a configuration class of transformers does that config.json leaves unsaid."""
+    """What a configuration class of transformers does that config.json leaves unsaid.
+
+    `pattern` n: every nth layer keeps all tokens, the others the window; `full_interval` n: every nth layer
+    has attention at all; `norms` of hidden size a layer has; `derives` is false where the tensors do not
+    follow from the configuration as far as it is understood here.
+    """
 
     model_type: str
     pattern: int = 0
@@ -95,6 +100,7 @@ class Family(Sourced, frozen=True):
     qk_norm: bool = False
     tied: bool | None = None
     output_gate: bool = False
+    derives: bool = True
 
 
 class Published(Sourced, frozen=True):
@@ -147,12 +153,17 @@ def _families() -> dict[str, Family]:
     return {entry.model_type: entry for entry in read("families", Family)}
 
 
-_UNKNOWN = Family(model_type="", source="", confidence="unconfirmed")
+_UNKNOWN = Family(model_type="", source="none", confidence="unconfirmed")
 
 
 def family(model_type: str) -> Family:
     """What is known of a model type; of an unknown one, that it is like Llama."""
     return _families().get(model_type, _UNKNOWN)
+
+
+def is_known(model_type: str) -> bool:
+    """Whether anything is."""
+    return model_type in _families()
 
 
 def published() -> tuple[Published, ...]:

@@ -1,8 +1,7 @@
 """What each runtime keeps in memory, and when: one module a runtime.
 
-Each has `fixed(shape, way)`, the parts that no context changes, and `growing(shape, way, load)`, as
-(name, bytes, where, why) of those that it does; a sum of the latter is all that a search for the largest
-context needs.
+Each has `fixed(shape, way)`, the parts that no load changes, `growing(shape, way, load)`, those that it does,
+and `totals(shape, way, load)`, the sums of the latter: all that a search for the largest context needs.
 """
 
 from __future__ import annotations
@@ -10,29 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 from provisioner.sizing.data import Constant, constant
-from provisioner.sizing.model import Confidence, Load, Part, Shape, Way, Where
-
-
-class Grown(NamedTuple):
-    """A part that depends on what is asked: `why` is made only when somebody reads it."""
-
-    name: str
-    nbytes: int
-    where: Where
-    why: Callable[[], str]
-    source: str
-    confidence: Confidence
+from provisioner.sizing.model import Load, Part, Shape, Way, Where
 
 
 @dataclass(frozen=True)
 class RuntimeModel:
-    """The two functions of a runtime's module."""
+    """The functions of a runtime's module; `totals` are bytes of VRAM (of each GPU) and of RAM."""
 
     fixed: Callable[[Shape, Way], tuple[Part, ...]]
-    growing: Callable[[Shape, Way, Load], tuple[Grown, ...]]
+    growing: Callable[[Shape, Way, Load], tuple[Part, ...]]
+    totals: Callable[[Shape, Way, Load], tuple[int, int]]
 
 
 def known(way: Way, what: str) -> Constant:

@@ -9,11 +9,12 @@ RAM).
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 from provisioner.sizing.cache import bytes_of, rounded
-from provisioner.sizing.model import Load, Part, Shape, Way
+from provisioner.sizing.model import Load, Part, Shape, Way, Where
 from provisioner.sizing.quantize import DTYPES, held
-from provisioner.sizing.runtimes import Grown, known, part_of, prompt_of, share_of, size
+from provisioner.sizing.runtimes import known, part_of, prompt_of, share_of, size
 from provisioner.sizing.runtimes.transformers import vision_of
 
 _FORMULA = "llama.cpp, llama-context.cpp and llama-kv-cache-iswa.cpp"
@@ -69,43 +70,67 @@ def split(shape: Shape, way: Way) -> tuple[int, int]:
     return there + vision + (output if whole else 0), in_ram
 
 
-def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
+class Sizes(NamedTuple):
+    """Bytes of what a load changes: on each GPU, then in RAM; `one` sequence's cache, tokens of a `step`."""
+
+    cache: int
+    buffers: int
+    vision: int
+    waste: int
+    ram_cache: int
+    ram_buffers: int
+    ram_vision: int
+    ram_waste: int
+    one: int
+    step: int
+
+
+def sizes(shape: Shape, way: Way, load: Load) -> Sizes:
     """The cache of all slots, the buffers of a step, images one at a time."""
-    step = min(known(way, "tokens").nbytes, max(1, load.context * load.batch))
+    step = min(known(way, "tokens").nbytes, load.context * load.batch)
     values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else 2
     one = bytes_of(shape, load.context, values, beyond_window=step, block=GRAIN)
-    kept = one * load.batch
-    on = layers_on_gpu(shape, way)
+    kept, on = one * load.batch, layers_on_gpu(shape, way)
     there = kept * min(on, shape.layers) // shape.layers
-    waste = known(way, "fragmentation")
+    share = known(way, "fragmentation").share
     cells = rounded(load.context, GRAIN) * load.batch
-    found = []
-    if on:
-        buffer = (
-            max(
-                step * (shape.vocabulary + shape.hidden) * 4 if on > shape.layers else 0,
-                _network(shape, step),
-            )
-            + 2 * cells * step
-        )
-        vision = vision_of(shape, 1 if load.images else 0, 4)
-        found = [
-            Grown("kv cache", share_of(there, way.gpus), "vram", lambda: _slots(load, one), _FORMULA, "doc"),
-            Grown("buffers", buffer, "vram", lambda: f"{step} tokens a step and logits", _FORMULA, "doc"),
-            Grown("vision", vision, "vram", lambda: "one image at a time in the encoder", _FORMULA, "memory"),
-            Grown("fragmentation", int((share_of(there, way.gpus) + buffer + vision) * waste.share), "vram",
-                  lambda: waste.why, waste.source, waste.confidence),
-        ]  # fmt: skip
-    host = _host(shape, load, step, cells) if way.device == "cpu" else step * (4 * shape.hidden + 4 * cells)
-    if kept > there:
-        found.append(Grown("kv cache", kept - there, "ram", lambda: _slots(load, one), _FORMULA, "doc"))
-    found.append(Grown("buffers", host, "ram", lambda: f"a step of {step} tokens", _FORMULA, "doc"))
+    vision = vision_of(shape, 1, 4) if load.images else 0
     if way.device == "cpu":
-        images = vision_of(shape, 1 if load.images else 0, 4)
-        found.append(Grown("vision", images, "ram", lambda: "one image at a time", _FORMULA, "memory"))
-        found.append(Grown("fragmentation", int((kept + host + images) * waste.share), "ram",
-                           lambda: waste.why, waste.source, waste.confidence))  # fmt: skip
-    return tuple(found)
+        host = _host(shape, load, step, cells)
+        waste = int((kept + host + vision) * share)
+        return Sizes(0, 0, 0, 0, kept, host, vision, waste, one, step)
+    host = step * 4 * (shape.hidden + cells)
+    if not on:
+        return Sizes(0, 0, 0, 0, kept, host, vision, 0, one, step)
+    logits = step * (shape.vocabulary + shape.hidden) * 4 if on > shape.layers else 0
+    buffers = max(logits, _network(shape, step)) + 2 * cells * step
+    cache = share_of(there, way.gpus)
+    waste = int((cache + buffers + vision) * share)
+    return Sizes(cache, buffers, vision, waste, kept - there, host, 0, 0, one, step)
+
+
+def totals(shape: Shape, way: Way, load: Load) -> tuple[int, int]:
+    """The same as two sums: of VRAM on each GPU, and of RAM."""
+    found = sizes(shape, way, load)
+    return sum(found[:4]), sum(found[4:8])
+
+
+def growing(shape: Shape, way: Way, load: Load) -> tuple[Part, ...]:
+    """The same as parts."""
+    found = sizes(shape, way, load)
+    tokens = rounded(load.context, GRAIN)
+    slots = f"{load.batch} × {tokens} tokens, {size(found.one / tokens)} each, from the start"
+    step = f"a step of {found.step} tokens, with its logits"
+    parts = []
+    where: Where
+    for where, nbytes in (("vram", found[:4]), ("ram", found[4:8])):
+        parts += [
+            Part("kv cache", nbytes[0], where, slots, _FORMULA, "doc"),
+            Part("buffers", nbytes[1], where, step, _FORMULA, "doc"),
+            Part("vision", nbytes[2], where, "one image at a time in the encoder", _FORMULA, "memory"),
+            part_of(known(way, "fragmentation"), "fragmentation", where, nbytes[3]),
+        ]
+    return tuple(parts)
 
 
 def _network(shape: Shape, tokens: int) -> int:
@@ -124,11 +149,6 @@ def _host(shape: Shape, load: Load, step: int, cells: int) -> int:
     """In RAM, of what is touched: the step's network, the mask, the last position's logits."""
     tokens = min(step, prompt_of(load) * load.batch)
     return _network(shape, tokens) + 4 * cells * min(step, tokens) + load.batch * shape.vocabulary * 4 * 2
-
-
-def _slots(load: Load, one: int) -> str:
-    tokens = rounded(load.context, GRAIN)
-    return f"{load.batch} × {tokens} tokens, {size(one / tokens)} each, from the start"
 
 
 def _as_what(shape: Shape, way: Way) -> str:

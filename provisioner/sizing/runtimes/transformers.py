@@ -9,7 +9,7 @@ from __future__ import annotations
 from provisioner.sizing.cache import bytes_of, per_token
 from provisioner.sizing.model import Load, Part, Shape, Way, Where
 from provisioner.sizing.quantize import DTYPES, held, width
-from provisioner.sizing.runtimes import Grown, known, part_of, prompt_of, share_of, size
+from provisioner.sizing.runtimes import known, part_of, prompt_of, share_of, size
 
 _FORMULA = "transformers 5.23.0, the shapes of what a layer holds at once"
 # A checkpoint is cut into shards of at most this: save_pretrained's max_shard_size, 50 GB in transformers 5.
@@ -59,28 +59,37 @@ def offloaded(shape: Shape, way: Way, nbytes: int) -> tuple[int, int]:
     return nbytes - off, off
 
 
-def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
-    """Cache, activations of the prompt, images, and what the allocator wastes of those."""
-    where: Where = "ram" if way.device == "cpu" else "vram"
+def sizes(shape: Shape, way: Way, load: Load) -> tuple[int, int, int, int]:
+    """Bytes of cache, of a prompt's activations, of images, and of what the allocator wastes of those."""
     item = width(way, shape.weights)
     values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else item
-    once, twice = cache_of(shape, load, values)
-    cache = share_of((once + twice) * load.batch, way.gpus)
-    share = known(way, "activations")
-    activations = int(activations_of(shape, load.batch, prompt_of(load), item) * share.share)
+    cache = share_of(sum(cache_of(shape, load, values)) * load.batch, way.gpus)
+    activations = activations_of(shape, load.batch, prompt_of(load), item)
+    activations = int(activations * known(way, "activations").share)
     vision = vision_of(shape, load.images * load.batch, item)
-    waste = known(way, "fragmentation")
+    waste = int((cache + activations + vision) * known(way, "fragmentation").share)
+    return cache, activations, vision, waste
+
+
+def totals(shape: Shape, way: Way, load: Load) -> tuple[int, int]:
+    """The same as two sums: of VRAM on each GPU, and of RAM."""
+    found = sum(sizes(shape, way, load))
+    return (0, found) if way.device == "cpu" else (found, 0)
+
+
+def growing(shape: Shape, way: Way, load: Load) -> tuple[Part, ...]:
+    """The same as parts."""
+    where: Where = "ram" if way.device == "cpu" else "vram"
+    cache, activations, vision, waste = sizes(shape, way, load)
+    each = size(cache * way.gpus / load.batch / load.context)
+    prompt = f"a prompt of {load.batch} × {prompt_of(load)} tokens read in one go"
+    images = f"{load.images * load.batch} images in the encoder at once"
     return (
-        Grown("kv cache", cache, where,
-              lambda: f"{load.batch} × {load.context} tokens, {size(once / load.context)} each",
-              _FORMULA, "doc"),
-        Grown("activations", activations, where,
-              lambda: f"a prompt of {load.batch} × {prompt_of(load)} tokens read in one go", _FORMULA, "doc"),
-        Grown("vision", vision, where, lambda: f"{load.images * load.batch} images in the encoder at once",
-              _FORMULA, "memory"),
-        Grown("fragmentation", int((cache + activations + vision) * waste.share), where,
-              lambda: waste.why, waste.source, waste.confidence),
-    )  # fmt: skip
+        Part("kv cache", cache, where, f"{load.batch} × {load.context} tokens, {each} each", _FORMULA, "doc"),
+        Part("activations", activations, where, prompt, _FORMULA, "doc"),
+        Part("vision", vision, where, images, _FORMULA, "memory"),
+        part_of(known(way, "fragmentation"), "fragmentation", where, waste),
+    )
 
 
 def cache_of(shape: Shape, load: Load, values: float) -> tuple[int, int]:

@@ -6,11 +6,13 @@ context fits into that share. Sources: vLLM's `determine_available_memory` and `
 
 from __future__ import annotations
 
+from functools import cache
+
 from provisioner.sizing.cache import bytes_of
 from provisioner.sizing.data import constant
 from provisioner.sizing.model import Attention, Load, Machine, Part, Shape, Way
 from provisioner.sizing.quantize import DTYPES, held, width
-from provisioner.sizing.runtimes import Grown, known, part_of, share_of, size
+from provisioner.sizing.runtimes import known, part_of, share_of, size
 from provisioner.sizing.runtimes.transformers import SHARD, vision_of
 
 _FORMULA = "vLLM, gpu_worker.determine_available_memory and kv_cache_interface"
@@ -41,18 +43,23 @@ def fixed(shape: Shape, way: Way) -> tuple[Part, ...]:
     )  # fmt: skip
 
 
-def growing(shape: Shape, way: Way, load: Load) -> tuple[Grown, ...]:
-    """The cache of the requests, in blocks of 16 tokens; sliding layers keep a step's tokens besides."""
-    item = width(way, shape.weights)
-    values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else item
+def totals(shape: Shape, way: Way, load: Load) -> tuple[int, int]:
+    """VRAM on each GPU and RAM of what a load changes: the cache of its requests, in blocks of 16 tokens.
+
+    Sliding layers keep a step's tokens besides their window.
+    """
+    values = DTYPES[way.kv_dtype] if way.kv_dtype != "auto" else width(way, shape.weights)
     step = known(way, "tokens").nbytes
     one = bytes_of(parallel(shape, way.gpus), load.context, values, beyond_window=step, block=BLOCK)
-    each = size(one / load.context)
-    return (
-        Grown("kv cache", one * load.batch, "vram",
-              lambda: f"{load.batch} × {load.context} tokens in blocks of {BLOCK}, {each} each",
-              _FORMULA, "doc"),
-    )  # fmt: skip
+    return one * load.batch, 0
+
+
+def growing(shape: Shape, way: Way, load: Load) -> tuple[Part, ...]:
+    """The same as a part."""
+    nbytes, _ = totals(shape, way, load)
+    each = size(nbytes / load.batch / load.context)
+    why = f"{load.batch} × {load.context} tokens in blocks of {BLOCK}, {each} each"
+    return (Part("kv cache", nbytes, "vram", why, _FORMULA, "doc"),)
 
 
 def reserved(way: Way, machine: Machine, needed: int) -> Part:
@@ -71,6 +78,7 @@ def share(way: Way, machine: Machine) -> int:
     return int(own * way.utilization)
 
 
+@cache
 def parallel(shape: Shape, gpus: int) -> Shape:
     """A model as one of several GPUs has it: heads are divided, and no KV head is cut."""
     if gpus == 1:
