@@ -134,7 +134,7 @@ def with_help(shape: Shape, way: Way, load: Load, machine: Machine) -> tuple[Way
     tried = [replace(way, gpus=count) for count in counts]
     more = [next((one for one in tried if fits(shape, one, load, machine)), tried[-1])] if tried else []
     if way.runtime == "llama" and not machine.unified:
-        more.append(replace(way, gpu_layers=None, gpus=max(1, machine.gpus)))
+        more.append(replace(way, gpu_layers=None, gpus=max(counts, default=1)))
     return tuple(more)
 
 

@@ -19,7 +19,7 @@ DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2, "f32": 4, "f16": 2, "bf16":
 
 @dataclass(frozen=True)
 class Held:
-    """The weights as a runtime holds them, by group, in bytes; `repeating` are those of the layers."""
+    """The weights as a runtime holds them, by group, in bytes."""
 
     groups: tuple[tuple[str, int], ...]
 
