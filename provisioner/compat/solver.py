@@ -47,7 +47,8 @@ def always(*_values: Any) -> bool:
 
 @dataclass(frozen=True)
 class Constraint:
-    """`allows` of the values of the variables `over`; without any one of its facts it says nothing.
+    """`allows` of the values of the variables `over`; without any one of its facts it says nothing, nor where
+    `given` does not hold of the value of the first of them.
 
     `about` tells whether it speaks of the values that were chosen: then its facts are among those used.
     """
@@ -56,6 +57,7 @@ class Constraint:
     over: tuple[str, ...]
     allows: Callable[..., bool]
     about: Callable[..., bool] = always
+    given: Callable[[Any], bool] = always
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Problem:
         self._bits = {name: 1 << number for number, name in enumerate(self._facts)}
         place = {name: number for number, name in enumerate(self._names)}
         rules = tuple(
-            Rule(self._set(one.facts), tuple(place[name] for name in one.over), one.allows)
+            Rule(self._set(one.facts), tuple(place[name] for name in one.over), one.allows, one.given)
             for one in self._constraints
             if one.allows is not always
         )

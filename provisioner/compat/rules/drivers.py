@@ -104,9 +104,10 @@ def at_least(
             continue
 
         def allows(*values: Any, fact: Fact = fact) -> bool:
-            return values[-1].tells is not fact or not (len(values) == 1 or about(values[0]))
+            return values[-1].tells is not fact
 
-        yield Constraint((*premises, fact), over, allows, _never)
+        given = about if variable else always
+        yield Constraint((*premises, fact), over, allows, _never, given)
 
 
 def loaded(box: Box) -> Fact:

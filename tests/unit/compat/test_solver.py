@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from provisioner.compat.solver import Conflict, Constraint, Fact, Problem, Solution, solve
+from provisioner.compat.solver import Conflict, Constraint, Fact, Problem, Solution, always, solve
 
 Domains = Mapping[str, Sequence[int]]
 
@@ -23,6 +23,16 @@ class Table:
 
     def __call__(self, *values: int) -> bool:
         return values in self.rows
+
+
+@dataclass(frozen=True)
+class Among:
+    """Holds of just these values."""
+
+    values: frozenset[int]
+
+    def __call__(self, value: int) -> bool:
+        return value in self.values
 
 
 @st.composite
@@ -45,8 +55,15 @@ def problems(draw: st.DrawFn) -> tuple[Domains, list[Constraint]]:
         every = list(product(*(domains[name] for name in over)))
         rows = frozenset(draw(st.lists(st.sampled_from(every), unique=True)))
         premises = tuple(draw(st.lists(st.sampled_from(facts), unique=True, min_size=1, max_size=3)))
-        constraints.append(Constraint(premises, over, Table(rows)))
+        given: Callable[[int], bool] = always
+        if draw(st.booleans()):
+            given = Among(frozenset(draw(st.sets(st.integers(0, 2)))))
+        constraints.append(Constraint(premises, over, Table(rows), given=given))
     return domains, constraints
+
+
+def _holds(one: Constraint, values: list[int]) -> bool:
+    return bool(values and not one.given(values[0])) or one.allows(*values)
 
 
 def solutions(
@@ -58,7 +75,7 @@ def solutions(
     found = []
     for row in product(*domains.values()):
         values = dict(zip(domains, row, strict=True))
-        if all(one.allows(*(values[name] for name in one.over)) for one in active):
+        if all(_holds(one, [values[name] for name in one.over]) for one in active):
             found.append(values)
     return found
 
