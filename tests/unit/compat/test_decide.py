@@ -68,7 +68,8 @@ def test_a_whole_decision() -> None:
 
 
 def test_what_is_used_has_a_source_each() -> None:
-    for words in ({"gpu": "8x H100"}, {"gpu": "V100 32GB", "os": "debian12"}, {"driver": "580.95.05"}):
+    boxes: list[dict[str, Any]] = [{"gpu": "8x H100"}, {"gpu": "V100 32GB", "os": "debian12"}]
+    for words in (*boxes, {"driver": "580.95.05"}):
         for fact in decision(box(**words), ask()).facts:
             assert fact.source, fact
             assert (fact.kind == "data") == (fact.confidence is not None), fact
