@@ -37,11 +37,16 @@ _WINDOW = 1 << 20
 _OLD_GLIBC = {"manylinux1": "2.5", "manylinux2010": "2.12", "manylinux2014": "2.17"}
 _PLATFORM = re.compile(r"(manylinux_(?P<glibc>\d+_\d+)|(?P<old>manylinux\d+)|macosx_\d+_\d+)_(?P<arch>.+)")
 # PyTorch's own words for what it was built for, in its library for Python: "sm_70 sm_75 compute_90".
-_FLAGS = re.compile(rb"\0((?:sm|compute)_\d{2,3}[af]?(?: (?:sm|compute)_\d{2,3}[af]?)+)\0")
+_FLAGS = re.compile(rb"((?:sm|compute)_\d{2,3}[af]?(?: (?:sm|compute)_\d{2,3}[af]?)+)(?=\0)")
 # The versions of glibc's functions that a library was linked with, in its table of names.
 _GLIBC = re.compile(rb"\0GLIBC_(\d+\.\d+)(?:\.\d+)?(?=\0)")
 _LONGEST = 256
 _LIBRARY = re.compile(r"\.so(\.\d+)*$")
+_TORCH = re.compile(r"/libtorch_python\.so$")
+# For accelerators of other makers: not loaded here.
+_ELSEWHERE = re.compile(r"rocm|xpu|hip|musa")
+# Of PyTorch only what is quickly read: its largest library alone is a gigabyte.
+_SMALL = 8 << 20
 # Which other packages decide with it whether it runs.
 _DECIDE = re.compile(r"(torch|transformers|sgl-kernel|sglang-kernel|flashinfer-python|numpy|vllm)$")
 
@@ -162,11 +167,16 @@ def read(place: str) -> Facts:
 
 
 def entries(found: Sequence[Facts]) -> list[str]:
-    """Lines of wheels.yml: one for the wheels with the most in them, and a comment for the others."""
+    """Lines of wheels.yml: one for the wheels with the most in them, and a comment for the others.
+
+    Those for macOS are among the first: nobody misses CUDA there.
+    """
     alike: dict[str | None, list[Facts]] = {}
     for one in sorted(found, key=lambda one: (one.platform, one.arch != "x86_64")):
-        alike.setdefault(one.cuda, []).append(one)
+        if one.platform == "linux" or not alike:
+            alike.setdefault(one.cuda, []).append(one)
     first, *others = sorted(alike.values(), key=lambda group: (group[0].cuda is None, -len(group)))
+    first += [one for one in found if one.platform == "macos" and one not in first]
     lines = [_line(first)]
     for group in others:
         where = ", ".join(f"{one.platform} {one.arch}" for one in group)
@@ -187,7 +197,9 @@ def _line(group: Sequence[Facts]) -> str:
     if one.cuda:
         values |= {"cuda": one.cuda, "capabilities": list(one.capabilities)}
         others = {
-            item.arch: list(item.capabilities) for item in group if item.capabilities != one.capabilities
+            item.arch: list(item.capabilities)
+            for item in group
+            if item.cuda and item.capabilities != one.capabilities
         }
         values |= {"capabilities_by_arch": others} if others else {}
     values["arches"] = list(dict.fromkeys(item.arch for item in group))
@@ -217,9 +229,16 @@ def _libraries(wheel: zipfile.ZipFile) -> tuple[tuple[str, ...], set[str]]:
     widest: dict[str, set[str]] = {}
     flags: tuple[str, ...] | None = None
     needed: set[str] = set()
-    libraries = [item for item in wheel.infolist() if _LIBRARY.search(item.filename)]
-    own = [item for item in libraries if item.filename.endswith("/libtorch_python.so")]
-    for item in own or libraries:
+    libraries = [
+        item
+        for item in wheel.infolist()
+        if _LIBRARY.search(item.filename) and not _ELSEWHERE.search(item.filename)
+    ]
+    torch = any(_TORCH.search(item.filename) for item in libraries)
+    for item in libraries:
+        own = bool(_TORCH.search(item.filename))
+        if torch and not own and item.file_size > _SMALL:
+            continue
         with wheel.open(item) as member:
             seen = _Seen(member)
             binaries: dict[int, dict[str, set[str]]] = {}
@@ -295,26 +314,29 @@ def _path(place: str) -> str:
     return unquote(urlsplit(place).path) if place.startswith("file:") else place
 
 
-def _torch(facts: Facts) -> str | None:
-    """The CUDA of the torch that a wheel requires exactly: it has no runtime of its own then."""
-    exact = next((one for one in facts.requires if one.startswith("torch==")), None)
-    return read(located(exact)[-1]).cuda if exact else None
+def _with_torch(found: Sequence[Facts], torch: str | None) -> list[Facts]:
+    """The CUDA of the torch that they require exactly, or of `torch`: they have no runtime of their own."""
+    exact = next((one for one in found[0].requires if one.startswith("torch==")), torch and f"torch=={torch}")
+    if exact is None or not any(one.capabilities and not one.cuda for one in found):
+        return list(found)
+    place = max(located(exact), key=lambda place: "x86_64" in place)
+    runtime = read(place).cuda
+    return [replace(one, cuda=runtime if one.capabilities else None) for one in found]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the entries of every wheel that was named."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("wheel", nargs="+", help="package==version, or the path of a wheel")
-    for wanted in parser.parse_args(arguments).wheel:
+    parser.add_argument("--torch", help="the torch that they are used with, where they require no exact one")
+    asked = parser.parse_args(arguments)
+    for wanted in asked.wheel:
         try:
             found = [read(place) for place in ([wanted] if wanted.endswith(".whl") else located(wanted))]
-            if any(one.capabilities and not one.cuda for one in found):
-                runtime = _torch(found[0])
-                found = [replace(one, cuda=runtime if one.capabilities else None) for one in found]
+            print("\n".join(entries(_with_torch(found, asked.torch))), flush=True)
         except NoWheelError as error:
             print(error, file=sys.stderr)
             return 1
-        print("\n".join(entries(found)), flush=True)
     return 0
 
 

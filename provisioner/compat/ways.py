@@ -90,11 +90,12 @@ def of_wish(found: Answer, wish: Wish) -> list[Allowed]:
 
 
 def has_stack(way: Way) -> bool:
-    """Whether there is an environment, with a lock, that runs a model this way."""
+    """Whether there is an environment, with a lock, that runs a model this way, for a runtime of profiles."""
     return any(
         stack.lock is not None
+        and stack.runtime in profiles.RUNTIMES
         and (RUNTIMES[stack.runtime], stack.device) == (way.runtime, way.device)
-        and (way.quantization in stack.quantizations or "gguf" in stack.quantizations)
+        and way.quantization in stack.quantizations
         for stack in knowledge.stacks()
     )
 

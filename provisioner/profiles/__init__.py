@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import yaml
@@ -30,6 +30,9 @@ DEFAULT_WITHOUT_GPU = "gemma3-270m"
 DEFAULT_WITH_GPU = "autoglm-phone-9b"
 # What a box gets that nobody asked anything of: the first of these that can be had there.
 DEFAULTS = (DEFAULT_WITH_GPU, "autoglm-phone-9b-nf4", DEFAULT_WITHOUT_GPU)
+# What a profile can run its model with.
+ProfileRuntime = Literal["llama", "transformers"]
+RUNTIMES: tuple[ProfileRuntime, ...] = get_args(ProfileRuntime)
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class Profile:
     name: str
     summary: str
     license: License
-    runtime: Literal["llama", "transformers"]
+    runtime: ProfileRuntime
     environment: Environment
     model: Model
     requires: Requires = field(default_factory=Requires)

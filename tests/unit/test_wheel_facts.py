@@ -35,7 +35,7 @@ def make(
     return path
 
 
-def torch(folder: Path, platform: str, flags: bytes = b"\0sm_70 sm_90a compute_90\0") -> Path:
+def torch(folder: Path, platform: str, flags: bytes = b"text before itsm_70 sm_90a compute_90\0") -> Path:
     members = {"torch/lib/libtorch_python.so": flags, "torch/lib/libother.so": FAT}
     return make(folder, f"torch-2.9.1-cp312-cp312-{platform}.whl", requires=TORCH, members=members)
 
@@ -83,7 +83,8 @@ def test_other_wheels_have_it_in_their_widest_fat_binary(tmp_path: Path) -> None
 
 def test_a_library_can_need_a_newer_glibc_than_the_wheel_says(tmp_path: Path) -> None:
     library = b"\0libm.so.6\0GLIBC_2.2.5\0GLIBC_2.17\0GLIBC_2.3\0" + bytes(99) + b"GLIBC_2.99 in a text"
-    path = make(tmp_path, "a-1-cp310-abi3-manylinux1_x86_64.whl", members={"a/_a.so": library})
+    members = {"a/_a.so": library, "a/_xpu2026.so": library.replace(b"2.17", b"2.32")}
+    path = make(tmp_path, "a-1-cp310-abi3-manylinux1_x86_64.whl", members=members)
 
     assert read(str(path)).glibc == "2.17"
 
@@ -97,9 +98,10 @@ def test_the_entry_is_one_that_the_knowledge_reads(tmp_path: Path) -> None:
 
     entry = (
         '- {package: torch, version: "2.9.1", python: ">=3.10", glibc: "2.28", cuda: "12.8", '
-        'capabilities: ["7.0", "9.0a", "9.0+PTX"], arches: [x86_64], source: the wheel, confidence: ran}'
+        'capabilities: ["7.0", "9.0a", "9.0+PTX"], arches: [x86_64, arm64], systems: [linux, macos], '
+        "source: the wheel, confidence: ran}"
     )
-    assert lines == [entry, "# torch 2.9.1 for linux aarch64, macos arm64: no CUDA"]
+    assert lines == [entry, "# torch 2.9.1 for linux aarch64: no CUDA"]
     assert msgspec.convert(load_yaml(lines[0]), list[Wheel])[0].capabilities == ("7.0", "9.0a", "9.0+PTX")
 
 
@@ -151,20 +153,16 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_uv_says_where_the_wheels_are(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch(index, "manylinux_2_28_x86_64")
-    make(
-        index,
-        "vllm-0.12.0-cp38-abi3-manylinux_2_31_x86_64.whl",
-        requires=("torch==2.9.1",),
-        members={"vllm/_C.abi3.so": FAT},
-    )
+    made = [torch(index, "macosx_11_0_arm64", b""), torch(index, "manylinux_2_28_x86_64")]
+    name, members = "vllm-0.12.0-cp38-abi3-manylinux_2_31_x86_64.whl", {"vllm/_C.abi3.so": FAT}
+    make(index, name, requires=("torch==2.9.1",), members=members)
+    make(index, name.replace("12", "13"), requires=("torch",), members=members)
 
-    assert [Path(place).name for place in located("torch==2.9.1")] == [
-        "torch-2.9.1-cp312-cp312-manylinux_2_28_x86_64.whl"
-    ]
-    # The CUDA of a wheel that brings none of its own is that of the torch that it requires.
-    assert main(["vllm==0.12.0"]) == 0
-    assert 'cuda: "12.8", capabilities: ["8.0+PTX", "9.0"]' in capsys.readouterr().out
+    assert {Path(place).name for place in located("torch==2.9.1")} == {path.name for path in made}
+    # The CUDA of a wheel that brings none of its own is that of the torch that it is used with.
+    for arguments in (["vllm==0.12.0"], ["vllm==0.13.0", "--torch", "2.9.1"]):
+        assert main(arguments) == 0
+        assert 'cuda: "12.8", capabilities: ["8.0+PTX", "9.0"]' in capsys.readouterr().out
 
 
 def test_a_version_that_is_nowhere_is_named(index: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from provisioner.compat import described
 from provisioner.compat import knowledge as known
+from provisioner.sizing.data import quantizations
 
+LOCKS = Path(known.__file__).parents[1] / "profiles" / "locks"
 FILES: dict[str, Callable[[], tuple[known.Sourced, ...]]] = {
     "capabilities": known.capabilities,
     "architectures": known.architectures,
@@ -34,6 +39,7 @@ def wrong(**files: Sequence[Any]) -> list[str]:
         *_unsourced(data),
         *_repeated(data),
         *_unknown(data),
+        *_unlocked(data),
         *_disordered(data),
         *_senseless(data),
         *_overlapping("driver_routes", data["driver_routes"], _driver_cases),
@@ -102,6 +108,12 @@ def _unknown(data: dict[str, Any]) -> Iterator[str]:
         ),
         ("stacks", "wheel", {name for one in data["stacks"] for name in one.wheels}, wheels),
         (
+            "stacks",
+            "quantization",
+            {name for one in data["stacks"] for name in one.quantizations},
+            set(quantizations()),
+        ),
+        (
             "wheels",
             "capability",
             {name.removesuffix("+PTX") for one in data["wheels"] for name in one.capabilities},
@@ -111,6 +123,18 @@ def _unknown(data: dict[str, Any]) -> Iterator[str]:
     for name, what, used, there in named:
         for value in sorted(used - there, key=str):
             yield f"{name}: {what} {value} is not known"
+
+
+def _unlocked(data: dict[str, Any]) -> Iterator[str]:
+    for stack in data["stacks"]:
+        if stack.lock is None:
+            continue
+        lock = LOCKS / f"{stack.lock}.txt"
+        text = lock.read_text("utf-8") if lock.is_file() else ""
+        pinned = set(re.findall(r"^[\w.-]+==[\w.+]+", text, re.MULTILINE))
+        for wheel in stack.wheels:
+            if wheel not in pinned:
+                yield f"stacks: {wheel} is not what {stack.lock} pins"
 
 
 def _disordered(data: dict[str, Any]) -> Iterator[str]:
@@ -226,6 +250,18 @@ BROKEN: dict[str, tuple[dict[str, list[Any]], str]] = {
         {"stacks": _first("stacks", wheels=("torch==0",))},
         "stacks: wheel torch==0 is not known",
     ),
+    "a quantisation nobody knows": (
+        {"stacks": _first("stacks", quantizations=("int1",))},
+        "stacks: quantization int1 is not known",
+    ),
+    "not what is locked": (
+        {"stacks": _first("stacks", wheels=("torch==2.4.1",))},
+        "stacks: torch==2.4.1 is not what llama pins",
+    ),
+    "no such lock": (
+        {"stacks": _first("stacks", lock="nowhere")},
+        "is not what nowhere pins",
+    ),
     "a wheel for no GPU": (
         {"wheels": _first("wheels", capabilities=("99.9+PTX",))},
         "wheels: capability 99.9 is not known",
@@ -286,3 +322,8 @@ def test_an_entry_that_is_not_as_its_kind_says_is_refused(change: dict[str, Any]
 )
 def test_versions_compare_as_numbers(text: str, numbers: tuple[int, ...]) -> None:
     assert known.version(text) == numbers
+
+
+@pytest.mark.parametrize("entry", known.systems(), ids=lambda entry: entry.name)
+def test_a_system_is_found_by_each_of_its_names(entry: known.System) -> None:
+    assert {described.system(name).name for name in (entry.name, *entry.aliases)} == {entry.name}

@@ -13,6 +13,8 @@ from provisioner.compat.solver import Conflict
 
 GPU_PROFILE = "autoglm-phone-9b"
 CPU_PROFILE = "gemma3-270m"
+# The environment with CUDA for Arm.
+ON_ARM = {"environment.lock": "transformers-cuda13"}
 # Nothing is unknown.
 BOX: dict[str, Any] = {
     "gpu": "RTX 4090",

@@ -11,7 +11,7 @@ import pytest
 from provisioner.compat import knowledge
 from provisioner.errors import UsageError
 
-from .asking import ask, box, chains, conflict, decision
+from .asking import ON_ARM, ask, box, chains, conflict, decision
 
 P = "autoglm-phone-9b"
 RUNS = f"{P} runs on an NVIDIA GPU"
@@ -42,7 +42,7 @@ PREBUILT = (
          ("nvidia-driver", "nvidia-kernel-dkms", "firmware-nvidia-gsp")),
         ({"os": "rhel9"}, {}, "nvidia-repository", ("@nvidia-driver:580-open",)),
         ({}, {"route": "runfile"}, "runfile", ()),
-        ({"arch": "aarch64", "gpu": "GB10"}, {}, "ubuntu-prebuilt",
+        ({"arch": "aarch64", "gpu": "GB10"}, {"overrides": ON_ARM}, "ubuntu-prebuilt",
          PREBUILT),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.facts import Receipt
 
-from .asking import CPU_PROFILE, GPU_PROFILE, ask, box, chains, conflict, decision
+from .asking import CPU_PROFILE, GPU_PROFILE, ON_ARM, ask, box, chains, conflict, decision
 
 ON_CPU = "gemma3-270m-transformers"
 
@@ -115,8 +115,8 @@ def test_what_would_help(words: dict[str, Any], profile: str, changes: list[str]
 
 def test_unified_memory_is_the_machines() -> None:
     words: dict[str, Any] = {"gpu": "GB10", "arch": "aarch64", "os": "ubuntu24.04"}
-    assert decision(box(**words, memory="128GB"), ask()).route("driver").action == "install"
-    assert chains(box(**words, memory="20GB"), ask()) == [
+    assert decision(box(**words, memory="128GB"), ask(overrides=ON_ARM)).route("driver").action == "install"
+    assert chains(box(**words, memory="20GB"), ask(overrides=ON_ARM)) == [
         f"the GPU here, GB10, shares the 20 GB of the machine → {GPU_PROFILE} needs 24 GB of VRAM",
         f"20 GB of memory here → {GPU_PROFILE} needs 32 GB of memory",
     ]

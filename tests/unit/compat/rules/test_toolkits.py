@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.errors import UsageError
 
-from .asking import CPU_PROFILE, ask, box, chains, conflict, decision
+from .asking import CPU_PROFILE, ON_ARM, ask, box, chains, conflict, decision
 
 NONE = "no CUDA toolkit, not 12.4"
 NEEDS = "CUDA 12.4 needs driver 550.54.14 or newer"
@@ -29,7 +29,8 @@ SM_120 = ["RTX 5090 here", "RTX 5090 is sm_120 (Blackwell)", "sm_120 needs CUDA 
          ("cuda-toolkit-12-4",), None),
         # The oldest that knows every GPU.
         ({"gpu": "RTX 5090"}, {}, "12.8 nvidia-repository", ("cuda-toolkit-12-8",), None),
-        ({"gpu": "GB10", "arch": "aarch64", "os": "ubuntu24.04"}, {}, "12.9 nvidia-repository",
+        ({"gpu": "GB10", "arch": "aarch64", "os": "ubuntu24.04"}, {"overrides": ON_ARM},
+         "12.9 nvidia-repository",
          ("cuda-toolkit-12-9",), None),
         ({"gpu": "RTX 5090 + RTX 4090"}, {}, "12.8 nvidia-repository", ("cuda-toolkit-12-8",), None),
         # What was asked for, older or newer, or none.
