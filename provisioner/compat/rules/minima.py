@@ -46,7 +46,9 @@ def _gpu(case: Case) -> Iterator[Constraint]:
         for fact in wants:
             yield Constraint((gpus.none_here(), fact), (), never)
         return
-    if case.gpu_route and box.largest is not None and box.largest.memory_bytes is not None:
+    # One whose size nobody knows may be the largest.
+    sizes_known = all(device.memory_bytes is not None for device in box.gpus)
+    if case.gpu_route and sizes_known and box.largest is not None and box.largest.memory_bytes is not None:
         yield _enough(
             case,
             box.largest.memory_bytes >= needs.vram_bytes,
