@@ -10,7 +10,7 @@ from provisioner.nearest import nearest_hint
 from provisioner.sizing.data import constant
 from provisioner.sizing.model import Budget, Load, Machine, Shape, Verdict, Way
 from provisioner.sizing.quantize import DTYPES, can_divide, known_quantization
-from provisioner.sizing.runtimes import RuntimeModel, llama, size, transformers, vllm
+from provisioner.sizing.runtimes import RuntimeModel, llama, size, summed, transformers, vllm
 
 RUNTIMES = {
     "transformers": RuntimeModel(transformers.fixed, transformers.growing, transformers.totals),
@@ -79,18 +79,14 @@ def rooms(way: Way, vram: int, ram: int, machine: Machine) -> tuple[int | None, 
 def needs(shape: Shape, way: Way, load: Load, fixed: tuple[int, int] | None = None) -> tuple[int, int]:
     """Bytes of VRAM (of each GPU) and of RAM, without the parts; `fixed` are those that no load changes."""
     vram, ram = fixed or fixed_needs(shape, way)
-    more_vram, more_ram = RUNTIMES[way.runtime].totals(shape, way, load)
+    more_vram, more_ram = RUNTIMES[way.runtime].grown(shape, way, load)
     return vram + more_vram, ram + more_ram
 
 
 @lru_cache(maxsize=2048)
 def fixed_needs(shape: Shape, way: Way) -> tuple[int, int]:
     """The bytes of VRAM and of RAM that no load changes."""
-    parts = RUNTIMES[way.runtime].fixed(shape, way)
-    return (
-        sum(part.nbytes for part in parts if part.where == "vram"),
-        sum(part.nbytes for part in parts if part.where == "ram"),
-    )
+    return summed(RUNTIMES[way.runtime].fixed(shape, way))
 
 
 def settled(shape: Shape, way: Way, load: Load, machine: Machine | None) -> Way:

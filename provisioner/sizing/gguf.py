@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from provisioner.sizing import fields as limits
 from provisioner.sizing.data import family
 from provisioner.sizing.fields import Fields, ShapeError
-from provisioner.sizing.model import Attention, Confidence, Shape
+from provisioner.sizing.model import Attention, Confidence, Shape, Vision
 from provisioner.sizing.tensors import Tensor, grouped
 
 _LAYER = re.compile(r"blk\.(\d+)\.(attn_k|attn_qkv|attn_kv_a_mqa)\b")
@@ -69,6 +70,34 @@ def from_gguf(
         experts_used=used,
         format="gguf",
     )
+
+
+def with_projector(shape: Shape, metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> Shape:
+    """A model with the image encoder of the file beside it (mmproj, architecture clip).
+
+    Raises ShapeError naming the key that is missing or cannot be.
+    """
+    if metadata.get("general.architecture") != "clip":
+        raise ShapeError(
+            f"{shape.name}: the file beside it is no image encoder: its general.architecture is not clip",
+            hint="name the projector that was published with the model (its name begins with mmproj)",
+        )
+    prefix = "clip.vision."
+    inner = {key.removeprefix(prefix): value for key, value in metadata.items() if key.startswith(prefix)}
+    keys = Fields(shape.name, inner, "the projector's metadata", prefix)
+    side, patch = keys.need("image_size", limits.SIZE), keys.need("patch_size", limits.SIZE)
+    merge = keys.number("spatial_merge_size", limits.HEADS) or 1
+    patches = max(1, (side // patch) ** 2)
+    vision = Vision(
+        layers=keys.need("block_count", limits.LAYERS),
+        hidden=keys.need("embedding_length", limits.SIZE),
+        intermediate=keys.need("feed_forward_length", limits.SIZE),
+        heads=keys.need("attention.head_count", limits.HEADS),
+        patches=patches,
+        tokens_per_image=max(1, patches // merge**2),
+    )
+    encoder = tuple(replace(item, group="vision", part="") for item in grouped(tensors))
+    return replace(shape, weights=shape.weights + encoder, vision=vision)
 
 
 def _scalar(value: Any) -> Any:

@@ -18,9 +18,10 @@ from provisioner.sizing.layers import attention_of
 from provisioner.sizing.model import Confidence, Shape, Vision, Weights
 from provisioner.sizing.tensors import Tensor, grouped
 
-__all__ = ["ShapeError", "from_config", "from_gguf"]
+__all__ = ["ShapeError", "from_config", "from_gguf", "with_projector"]
 
 from_gguf = gguf.from_gguf
+with_projector = gguf.with_projector
 # The screen of a common phone, in pixels: what an image is where the encoder takes any size.
 PHONE = (1080, 2400)
 

@@ -6,7 +6,7 @@ and `totals(shape, way, load)`, the sums of the latter: all that a search for th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,11 +16,31 @@ from provisioner.sizing.model import Load, Part, Shape, Way, Where
 
 @dataclass(frozen=True)
 class RuntimeModel:
-    """The functions of a runtime's module; `totals` are bytes of VRAM (of each GPU) and of RAM."""
+    """The functions of a runtime's module; `totals` are bytes of VRAM (of each GPU) and of RAM.
+
+    Without `totals` they are the sums of what `growing` says, which takes longer.
+    """
 
     fixed: Callable[[Shape, Way], tuple[Part, ...]]
     growing: Callable[[Shape, Way, Load], tuple[Part, ...]]
-    totals: Callable[[Shape, Way, Load], tuple[int, int]]
+    totals: Callable[[Shape, Way, Load], tuple[int, int]] | None = None
+
+    def grown(self, shape: Shape, way: Way, load: Load) -> tuple[int, int]:
+        """What a load changes, in two sums."""
+        if self.totals is not None:
+            return self.totals(shape, way, load)
+        return summed(self.growing(shape, way, load))
+
+
+def summed(parts: Iterable[Part]) -> tuple[int, int]:
+    """Bytes of VRAM (of each GPU) and of RAM."""
+    vram = ram = 0
+    for part in parts:
+        if part.where == "vram":
+            vram += part.nbytes
+        else:
+            ram += part.nbytes
+    return vram, ram
 
 
 def known(way: Way, what: str) -> Constant:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from provisioner.errors import ExitCode
-from provisioner.sizing.model import Attention
-from provisioner.sizing.shapes import ShapeError, from_gguf
+from provisioner.sizing.model import Attention, Vision
+from provisioner.sizing.shapes import ShapeError, from_gguf, with_projector
 from tests.unit.sizing.shaped import Tensor
 
 TENSORS = (
@@ -134,3 +134,28 @@ def test_what_cannot_be_is_named(case: str) -> None:
         from_gguf("tiny", metadata, tensors, "a header")
     assert (caught.value.message, caught.value.code) == (expected, ExitCode.USAGE)
     assert caught.value.hint
+
+
+PROJECTOR = {
+    "general.architecture": "clip", "clip.vision.image_size": 336, "clip.vision.patch_size": 14,
+    "clip.vision.block_count": 24, "clip.vision.embedding_length": 1024,
+    "clip.vision.feed_forward_length": 4096, "clip.vision.attention.head_count": 16,
+}  # fmt: skip
+
+
+def test_the_projector_beside_a_model_is_its_image_encoder() -> None:
+    encoder = [Tensor("v.blk.0.attn_q.weight", "F16", (1024, 1024), 2 * 1024 * 1024)]
+    plain = from_gguf("tiny", KEYS, TENSORS, "a header")
+    shape = with_projector(plain, PROJECTOR, encoder)
+    assert shape.vision == Vision(24, 1024, 4096, 16, patches=576, tokens_per_image=576)
+    assert [item.nbytes for item in shape.weights if item.group == "vision"] == [2 * 1024 * 1024]
+    assert shape.weights[: len(plain.weights)] == plain.weights
+
+
+def test_a_file_beside_a_model_that_is_no_projector() -> None:
+    plain = from_gguf("tiny", KEYS, TENSORS, "a header")
+    with pytest.raises(ShapeError, match="tiny: the file beside it is no image encoder"):
+        with_projector(plain, KEYS, TENSORS)
+    cut = {name: value for name, value in PROJECTOR.items() if name != "clip.vision.patch_size"}
+    with pytest.raises(ShapeError, match=r"tiny: the projector's metadata lacks clip\.vision\.patch_size"):
+        with_projector(plain, cut, TENSORS)

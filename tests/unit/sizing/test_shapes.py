@@ -210,3 +210,21 @@ def test_what_cannot_be_is_named(case: str) -> None:
 def test_a_config_that_is_no_mapping() -> None:
     with pytest.raises(ShapeError, match=r"tiny: config\.json holds no fields"):
         from_config("tiny", [], None, "here")  # type: ignore[arg-type]
+
+
+def test_a_family_whose_tensors_no_configuration_tells() -> None:
+    with pytest.raises(ShapeError) as caught:
+        from_config("tiny", llama(model_type="lfm2"), None, "here")
+    assert (caught.value.message, caught.value.hint) == (
+        "tiny: config.json alone does not say what the layers of lfm2 are made of",
+        "name the folder or the repository with its weights: their headers say it",
+    )
+
+
+def test_tensors_of_a_family_nobody_knows_are_a_guess_and_said_to_be_one() -> None:
+    shape = from_config("tiny", llama(model_type="novel"), None, "here", "ran")
+    assert (shape.source, shape.confidence) == (
+        "here; its tensors as Llama would have them, as nothing is known of novel", "unconfirmed",
+    )  # fmt: skip
+    read = from_config("tiny", llama(model_type="novel"), [Tensor("a.weight", "BF16", (2, 2), 8)], "here")
+    assert (read.source, read.confidence) == ("here", "ran")
