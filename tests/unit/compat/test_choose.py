@@ -1,0 +1,47 @@
+"""Which profile a box gets that nobody asked anything of, and which one's reasons are told when none will do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provisioner.compat.choose import choose
+from provisioner.compat.described import described
+from provisioner.compat.outline import INSTALLS, Terms
+from provisioner.compat.request import Settings
+
+BF16, NF4, CPU = "autoglm-phone-9b", "autoglm-phone-9b-nf4", "gemma3-270m"
+
+
+@pytest.mark.parametrize(
+    ("words", "terms", "profile", "refused"),
+    [
+        ({"gpu": "RTX 4090", "driver": "580.65.06"}, Terms(), BF16, []),
+        ({"gpu": "RTX 4070", "driver": "580.65.06"}, Terms(), NF4, [BF16]),
+        ({"gpu": "RTX 3050", "driver": "580.65.06"}, Terms(), CPU, [BF16, NF4]),
+        ({"gpu": "RTX 4090", "driver": "none"}, Terms(), BF16, []),
+        ({"gpu": "RTX 4090", "driver": "none"}, Terms(installs=INSTALLS), CPU, [BF16, NF4]),
+        ({"gpu": "none"}, Terms(), CPU, [BF16, NF4]),
+    ],
+)
+def test_the_best_that_can_be_had(
+    words: dict[str, Any], terms: Terms, profile: str, refused: list[str]
+) -> None:
+    choice = choose(described(os="ubuntu24.04", memory="64GB", **words), Settings(), terms)
+    assert choice.outline.possible
+    assert (choice.profile.name, [one.ask.profile.name for one in choice.refused]) == (profile, refused)
+
+
+@pytest.mark.parametrize(
+    ("words", "terms", "profile", "first"),
+    [
+        ({"gpu": "RTX 5090"}, Terms(cuda="12.4"), BF16, "RTX 5090 here"),
+        ({"gpu": "none"}, Terms(require_gpu=True), BF16, "no NVIDIA GPU found"),
+        ({"gpu": "RTX 4090", "memory": "512MB"}, Terms(), CPU, "0.5 GB of memory here"),
+    ],
+)
+def test_whose_reasons_are_told(words: dict[str, Any], terms: Terms, profile: str, first: str) -> None:
+    choice = choose(described(**{"os": "ubuntu24.04", "memory": "64GB"} | words), Settings(), terms)
+    assert not choice.outline.possible
+    assert (choice.profile.name, choice.outline.chains[0][0].text) == (profile, first)
