@@ -1,4 +1,4 @@
-"""Which profile a box gets that nobody asked anything of, and which one's reasons are told when none will do."""
+"""Which profile a box gets that nobody asked anything of, and whose reasons are told when none will do."""
 
 from __future__ import annotations
 

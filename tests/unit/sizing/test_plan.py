@@ -148,7 +148,7 @@ def test_the_way_that_was_asked_for_is_chosen() -> None:
 
 
 def test_published_figures_stand_beside_ours_with_their_doubts() -> None:
-    """The table says 15.2 GB for a 7B model with 512 tokens: ours is what the parts say, fitted to nothing."""
+    """The table says 15.2 GB for a 7B model with 512 tokens; ours is what the parts say, fitted to none."""
     seven = catalogue.shape("7B")
     found = answer(seven, RTX_4090, Load(512), Way("transformers", "cuda"))
     assert [text.split(":")[0] for text in found.published] == ["15.2 GB", "18.7 GB", "24.3 GB"]
