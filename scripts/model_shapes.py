@@ -105,7 +105,7 @@ def write(name: str, entry: dict[str, Any], built: tuple[Weights, ...], source: 
     lines = [
         "# Written by scripts/model_shapes.py: a configuration, and the tensors that transformers makes.",
         f"name: {name}",
-        f"source: {source}, from {PUBLISHED}",
+        f"source: {source}, from {entry.get('numbers', PUBLISHED)}",
         f"confidence: {entry.get('confidence', 'memory')}",
     ]
     if entry.get("doubt"):
