@@ -60,4 +60,5 @@ def model(name: str) -> Model:
 def shape(name: str) -> Shape:
     """The shape of a known model. Raises UsageError with the nearest name."""
     entry = model(name)
-    return from_config(entry.name, entry.config, None, entry.source, entry.confidence, weights=entry.tensors)
+    source = f"{entry.source}; {entry.doubt}" if entry.doubt else entry.source
+    return from_config(entry.name, entry.config, None, source, entry.confidence, weights=entry.tensors)

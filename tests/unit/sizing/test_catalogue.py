@@ -51,3 +51,11 @@ def test_an_unknown_model_names_the_nearest() -> None:
     assert (caught.value.message, caught.value.hint) == (
         "no shape of Lama-3.1-8B is known", "did you mean Llama-3.1-8B?",
     )  # fmt: skip
+
+
+def test_a_doubt_goes_wherever_the_numbers_go() -> None:
+    shape = catalogue.shape("AutoGLM-Phone-9B")
+    assert shape.source.startswith("transformers 5.23.0, Glm4vConfig on the meta device")
+    assert "; AutoGLM's own config.json could not be read; " in shape.source
+    assert shape.confidence == "doc"
+    assert catalogue.shape("Llama-3.1-8B").confidence == "memory"
