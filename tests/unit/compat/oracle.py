@@ -273,7 +273,7 @@ def wheel_wrong(facts: Facts, ask: Ask, wheel: Entry, outcome: Outcome) -> Itera
         yield f"{name} is not for Python {outcome.python}"
     if not on_gpu(ask) or wheel.get("cuda") is None:
         return
-    compiled = [str(one) for one in wheel.get("capabilities", ())]
+    compiled = wheel.get("capabilities_by_arch", {}).get(facts.os.arch) or wheel.get("capabilities", ())
     version = outcome.driver.version
     toolkit = _toolkit(wheel["cuda"])
     if version is not None and number(version) < number(wheel.get("driver") or toolkit["compatible"]):

@@ -177,7 +177,8 @@ def _wheel(match: Match, facts: Facts, ask: Ask) -> Iterator[str]:
         name = f"{entry['package']} {entry['version']}"
         kind = {"linux": "Linux", "macos": "macOS"}
         systems = _listed(kind[one] for one in entry.get("systems", ["linux"]))
-        kinds = [f"sm_{code.replace('.', '')}" for code in entry.get("capabilities", ())]
+        codes = entry.get("capabilities_by_arch", {}).get(facts.os.arch) or entry.get("capabilities", ())
+        kinds = [f"sm_{code.replace('.', '')}" for code in codes]
         yield {
             "arches": f"{name} has wheels for {_listed(entry.get('arches', ['x86_64']))}",
             "systems": f"{name} has wheels for {systems}",
