@@ -30,8 +30,7 @@ class Choice:
 def choose(facts: Facts, settings: Settings, terms: Terms, wish: Wish | None = None) -> Choice:
     """The first candidate that is possible; where none is, the one that asks for the least, with why not.
 
-    Who asks for a toolkit or a GPU means the first. Raises UsageError for a profile or a model that nobody
-    knows.
+    Who asks for a toolkit means the first. Raises UsageError for a profile or a model that nobody knows.
     """
     refused: list[Outline] = []
     for profile in candidates(facts, settings):
@@ -39,7 +38,7 @@ def choose(facts: Facts, settings: Settings, terms: Terms, wish: Wish | None = N
         if found.possible:
             return Choice(found, tuple(refused))
         refused.append(found)
-    if terms.require_gpu or terms.cuda not in (None, "none"):
+    if terms.cuda not in (None, "none"):
         return Choice(refused[0])
     return Choice(refused[-1], tuple(refused[:-1]))
 

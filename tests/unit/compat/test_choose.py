@@ -37,7 +37,7 @@ def test_the_best_that_can_be_had(
     ("words", "terms", "profile", "first"),
     [
         ({"gpu": "RTX 5090"}, Terms(cuda="12.4"), BF16, "RTX 5090 here"),
-        ({"gpu": "none"}, Terms(require_gpu=True), BF16, "no NVIDIA GPU found"),
+        ({"gpu": "none"}, Terms(require_gpu=True), CPU, "no NVIDIA GPU found"),
         ({"gpu": "RTX 4090", "memory": "512MB"}, Terms(), CPU, "0.5 GB of memory here"),
     ],
 )
