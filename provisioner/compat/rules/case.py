@@ -64,7 +64,7 @@ class Case:
     @property
     def driver_matters(self) -> bool:
         """Whether something here uses the driver."""
-        return self.gpu_route or self.ask.cuda not in (None, "none")
+        return self.gpu_route or self.ask.require_gpu or self.ask.cuda not in (None, "none")
 
     @property
     def scope(self) -> Literal["system", "user"]:

@@ -147,7 +147,9 @@ def driver_wrong(facts: Facts, ask: Ask, driver: Driver) -> Iterator[str]:
     if driver.how == "install":
         yield from _install_wrong(facts, ask, driver)
         yield from _modules_wrong(facts, driver)
-    if driver.version is not None:
+    # What is loaded and used by nothing here is left alone.
+    used = on_gpu(ask) or ask.require_gpu or ask.cuda not in (None, "none") or driver.how == "install"
+    if driver.version is not None and used:
         yield from _unserved(driver.branch or int(driver.version.split(".")[0]), facts)
     if driver.how == "none" and (on_gpu(ask) or ask.require_gpu):
         yield "a GPU is to be used, and there is no driver"
