@@ -59,6 +59,10 @@ class Constraint:
     about: Callable[..., bool] = always
     given: Callable[[Any], bool] = always
 
+    def permits(self, *values: Any) -> bool:
+        """Whether it allows values of its variables, all of its facts holding."""
+        return bool(values and not self.given(values[0])) or self.allows(*values)
+
 
 @dataclass(frozen=True)
 class Solution:

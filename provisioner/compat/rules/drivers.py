@@ -68,7 +68,7 @@ def domain(case: Case) -> tuple[DriverWay, ...]:
     seen_none = case.box.gpus == () or (case.box.gpus and case.box.driver_known)
     nothing = DriverWay("none" if seen_none else "unknown")
     if not case.box.gpus or not case.driver_matters:
-        return (nothing, *ways.routed, *ways.elsewhere)
+        return (nothing, *ways.routed, *ways.unknown, *ways.elsewhere)
     return (*ways.routed, *(ways.unknown or (nothing,)), *ways.elsewhere)
 
 

@@ -372,7 +372,9 @@ def drivers(facts: Facts, ask: Ask) -> Iterator[Driver]:
     if facts.driver_version is not None:
         yield Driver("keep", facts.driver_version)
     elif "driver_version" in {one.what for one in facts.unknown}:
-        yield Driver("unknown")
+        # Who asks for a branch is not served by whatever there is.
+        named = [one for one in data("branches") if str(one["branch"]) == ask.driver]
+        yield Driver("unknown", *((named[0]["newest"], named[0]["branch"]) if named else ()))
     else:
         yield Driver("none")
     for route in data("driver_routes"):

@@ -149,6 +149,6 @@ def contradict(
     over = sorted({name for one in active for name in one.over})
     for values in product(*(domains[name] for name in over)):
         chosen = dict(zip(over, values, strict=True))
-        if all(one.allows(*(chosen[name] for name in one.over)) for one in active):
+        if all(one.permits(*(chosen[name] for name in one.over)) for one in active):
             return False
     return True

@@ -62,10 +62,6 @@ def problems(draw: st.DrawFn) -> tuple[Domains, list[Constraint]]:
     return domains, constraints
 
 
-def _holds(one: Constraint, values: list[int]) -> bool:
-    return bool(values and not one.given(values[0])) or one.allows(*values)
-
-
 def solutions(
     domains: Domains, constraints: Iterable[Constraint], dropped: Iterable[Fact] = ()
 ) -> list[dict[str, int]]:
@@ -75,7 +71,7 @@ def solutions(
     found = []
     for row in product(*domains.values()):
         values = dict(zip(domains, row, strict=True))
-        if all(_holds(one, [values[name] for name in one.over]) for one in active):
+        if all(one.permits(*(values[name] for name in one.over)) for one in active):
             found.append(values)
     return found
 

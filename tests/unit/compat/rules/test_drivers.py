@@ -42,6 +42,9 @@ NONE = "no NVIDIA driver is loaded"
         # On the CPU's route nothing is needed, and nothing installed unless asked for.
         ({"profile": CPU_PROFILE}, {}, "none", "", None),
         ({"profile": CPU_PROFILE, "driver": "470.256.02"}, {}, "keep", "470", None),
+        ({"profile": CPU_PROFILE, "driver": "470.256.02"}, {"require_gpu": True}, "upgrade", "580", "open"),
+        # One that may be there, and that no way installs.
+        ({"profile": CPU_PROFILE, "driver": None, "gpu": "T4"}, {"driver": "470"}, "keep", "", None),
         ({"profile": CPU_PROFILE}, {"driver": "580"}, "install", "580", "open"),
         ({"profile": CPU_PROFILE}, {"cuda": "12.4"}, "install", "580", "open"),
         ({"profile": CPU_PROFILE, "gpu": "none", "driver": None}, {}, "none", "", None),
