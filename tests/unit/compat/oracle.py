@@ -320,7 +320,9 @@ def system_wrong(facts: Facts) -> Iterator[str]:
 @cache
 def unserved() -> list[Entry]:
     """The systems that no run with root can serve."""
-    found: list[Entry] = load_yaml(files("provisioner.compat").joinpath("systems.yml").read_text("utf-8"))
+    found: list[Entry] = load_yaml(
+        files("provisioner.compat").joinpath("data", "unserved.yml").read_text("utf-8")
+    )
     return found
 
 

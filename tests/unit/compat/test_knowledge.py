@@ -13,6 +13,7 @@ import pytest
 
 from provisioner.compat import described
 from provisioner.compat import knowledge as known
+from provisioner.compat.systems import Unserved
 from provisioner.sizing.data import quantizations
 
 LOCKS = Path(known.__file__).parents[1] / "profiles" / "locks"
@@ -29,6 +30,7 @@ FILES: dict[str, Callable[[], tuple[known.Sourced, ...]]] = {
     "toolkit_routes": known.toolkit_routes,
     "wheels": known.wheels,
     "stacks": known.stacks,
+    "unserved": lambda: known.read("unserved", Unserved),
 }
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from provisioner.compat import Settings, WhyNot, make_plan
-from provisioner.compat.systems import _known
+from provisioner.compat.knowledge import read
+from provisioner.compat.systems import Unserved
 from tests.unit.compat.test_plan import PLAIN_USER, facts
 
 CHAIN = "its package manager works with Python 3.6 or older only → the last ansible-core for that is 2.16"
@@ -49,5 +50,8 @@ def test_others_are_served(changes: dict[str, object], settings: Settings) -> No
 
 
 def test_every_one_says_who_says_so() -> None:
-    assert _known()
-    assert all(one.source.startswith("https://") and one.confidence in ("ran", "doc") for one in _known())
+    assert read("unserved", Unserved)
+    assert all(
+        one.source.startswith("https://") and one.confidence in ("ran", "doc")
+        for one in read("unserved", Unserved)
+    )
