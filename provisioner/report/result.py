@@ -12,8 +12,10 @@ from provisioner.compat.outline import Outline
 from provisioner.drift import RoleDrift
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.facts import Facts
+from provisioner.report.peaks import Peaks, peaks
 from provisioner.report.plan import outline_json, why_not_json
 from provisioner.secrecy import masked, without_logins
+from provisioner.sizing.smoke import smoke_budget
 
 SCHEMA = 1
 
@@ -61,6 +63,17 @@ class HostResult:
     seconds: float = 0.0
     smoke: Mapping[str, Any] | None = None
     outline: Outline | None = None
+
+    @property
+    def peaks(self) -> Peaks | None:
+        """What the smoke test was predicted to take, beside what it took."""
+        outline = self.plan.outline if self.plan else None
+        ask = outline.ask if outline else None
+        predicted = None
+        if ask is not None and ask.shape is not None and ask.way is not None:
+            gguf = any(file.name.endswith(".gguf") for file in ask.profile.model.files)
+            predicted = smoke_budget(ask.shape, ask.way, ask.profile.smoke.tokens, gguf=gguf)
+        return peaks(predicted, self.smoke)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -128,6 +141,7 @@ def host_json(host: HostResult) -> dict[str, Any]:
             for drift in host.drift
         ],
         "smoke": dict(host.smoke) if host.smoke else None,
+        "memory": found.to_json() if (found := host.peaks) else None,
     }
 
 

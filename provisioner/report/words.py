@@ -8,6 +8,7 @@ from typing import Any
 
 from provisioner.drift import RoleDrift
 from provisioner.facts import Facts, Gpu
+from provisioner.report.peaks import Peaks
 from provisioner.report.result import HostResult, RunResult, Status
 from provisioner.secrecy import without_logins
 
@@ -104,11 +105,11 @@ def smoke(host: HostResult) -> list[str]:
     return [
         f"“{_one_line(prompt)}” → “{_one_line(host.smoke.get('text', ''))}”",
         f"{tokens:.0f} tokens at {rate:.0f} tokens/s on {device}, loaded in {duration(loaded)}",
-        *_measured(host.smoke),
+        *_measured(host.smoke, host.peaks),
     ]
 
 
-def _measured(result: Mapping[str, Any]) -> list[str]:
+def _measured(result: Mapping[str, Any], found: Peaks | None) -> list[str]:
     """How well it read the fixed passage, what it took, and what it was; nothing for an older receipt."""
     if "perplexity" not in result:
         return []
@@ -121,6 +122,11 @@ def _measured(result: Mapping[str, Any]) -> list[str]:
     memory = f"{size(_number(result, 'peak_rss_bytes'))} of memory at its peak"
     if result.get("peak_vram_bytes"):
         memory += f" and {size(_number(result, 'peak_vram_bytes'))} of VRAM"
+    if found is not None and found.predicted_rss_bytes is not None:
+        memory += f", {size(found.predicted_rss_bytes)}"
+        if found.predicted_vram_bytes is not None:
+            memory += f" and {size(found.predicted_vram_bytes)}"
+        memory += " predicted"
     kind = str(result.get("dtype", ""))
     if result.get("quantization") not in (None, "none"):
         kind += f" in {result['quantization']}"
@@ -128,7 +134,17 @@ def _measured(result: Mapping[str, Any]) -> list[str]:
     return [
         f"perplexity {_number(result, 'perplexity'):.1f} of {bound} ({whose})",
         f"first token after {first}, {memory}, {_one_line(kind)}",
+        *_missed(found),
     ]
+
+
+def _missed(found: Peaks | None) -> list[str]:
+    """That a prediction of memory was wrong, when it was."""
+    if found is None or found.deviation is None or not found.missed:
+        return []
+    way = "more" if found.deviation > 0 else "less"
+    off = f"{abs(found.deviation):.0%} {way} memory than was predicted"
+    return [f"warning: that is {off}; please report it, with `memory` and `plan` of the run's journal.json"]
 
 
 def _number(result: Mapping[str, Any], key: str) -> float:

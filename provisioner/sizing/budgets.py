@@ -10,13 +10,31 @@ from provisioner.nearest import nearest_hint
 from provisioner.sizing.data import constant
 from provisioner.sizing.model import Budget, Load, Machine, Shape, Verdict, Way
 from provisioner.sizing.quantize import DTYPES, can_divide, known_quantization
-from provisioner.sizing.runtimes import RuntimeModel, llama, size, summed, transformers, vllm
+from provisioner.sizing.runtimes import (
+    RuntimeModel,
+    llama,
+    llama_cpu,
+    size,
+    summed,
+    transformers,
+    transformers_cpu,
+    vllm,
+)
 
 RUNTIMES = {
     "transformers": RuntimeModel(transformers.fixed, transformers.growing, transformers.totals),
     "vllm": RuntimeModel(vllm.fixed, vllm.growing, vllm.totals),
     "llama": RuntimeModel(llama.fixed, llama.growing, llama.totals),
 }
+ON_CPU = {
+    "transformers": RuntimeModel(transformers_cpu.fixed, transformers_cpu.growing, transformers_cpu.totals),
+    "llama": RuntimeModel(llama_cpu.fixed, llama_cpu.growing, llama_cpu.totals),
+}
+
+
+def model_of(way: Way) -> RuntimeModel:
+    """The functions that know what a way takes."""
+    return ON_CPU[way.runtime] if way.device == "cpu" else RUNTIMES[way.runtime]
 
 
 def budget(shape: Shape, way: Way, load: Load, machine: Machine | None = None) -> Budget:
@@ -26,8 +44,8 @@ def budget(shape: Shape, way: Way, load: Load, machine: Machine | None = None) -
     """
     check(shape, way, load)
     way = settled(shape, way, load, machine)
-    parts = list(RUNTIMES[way.runtime].fixed(shape, way))
-    parts += RUNTIMES[way.runtime].growing(shape, way, load)
+    parts = list(model_of(way).fixed(shape, way))
+    parts += model_of(way).growing(shape, way, load)
     if way.runtime == "vllm" and machine is not None and machine.vram_bytes:
         needed = sum(part.nbytes for part in parts if part.where == "vram")
         parts.append(vllm.reserved(way, machine, needed))
@@ -37,7 +55,7 @@ def budget(shape: Shape, way: Way, load: Load, machine: Machine | None = None) -
 def verdict(found: Budget, machine: Machine) -> Verdict:
     """Whether a budget fits a machine. `vram_room` is of each GPU, after what the driver keeps."""
     needed = sum(part.nbytes for part in found.parts if part.where == "vram" and part.name != "reserved")
-    return judge(found.way, needed, found.ram_bytes, machine)
+    return judge(found.way, needed, found.needed_ram, machine)
 
 
 def judge(way: Way, vram: int, ram: int, machine: Machine) -> Verdict:
@@ -79,14 +97,14 @@ def rooms(way: Way, vram: int, ram: int, machine: Machine) -> tuple[int | None, 
 def needs(shape: Shape, way: Way, load: Load, fixed: tuple[int, int] | None = None) -> tuple[int, int]:
     """Bytes of VRAM (of each GPU) and of RAM, without the parts; `fixed` are those that no load changes."""
     vram, ram = fixed or fixed_needs(shape, way)
-    more_vram, more_ram = RUNTIMES[way.runtime].grown(shape, way, load)
+    more_vram, more_ram = model_of(way).grown(shape, way, load)
     return vram + more_vram, ram + more_ram
 
 
 @lru_cache(maxsize=2048)
 def fixed_needs(shape: Shape, way: Way) -> tuple[int, int]:
     """The bytes of VRAM and of RAM that no load changes."""
-    return summed(RUNTIMES[way.runtime].fixed(shape, way))
+    return summed(model_of(way).fixed(shape, way))
 
 
 def settled(shape: Shape, way: Way, load: Load, machine: Machine | None) -> Way:
@@ -129,6 +147,7 @@ def check(shape: Shape, way: Way, load: Load) -> None:
         ("batch", load.batch, 1, 1 << 20),
         ("images", load.images, 0, 1 << 20),
         ("prompt", load.prompt, 0, 1 << 31),
+        ("scored", load.scored, 0, 1 << 31),
         ("gpus", way.gpus, 1, 1 << 16),
         ("gpu_layers", way.gpu_layers or 0, 0, 1 << 16),
     )

@@ -109,6 +109,7 @@ class Way:
 
     `gpu_layers` is llama.cpp's -ngl (None: all that fit); `utilization` vLLM's share of the GPU it takes.
     `dtype` is what activations and unquantised weights are in: float32, bfloat16, float16, auto.
+    `whole_cache`: llama.cpp's swa_full, sliding layers keep the whole context.
     """
 
     runtime: Runtime
@@ -119,19 +120,21 @@ class Way:
     gpu_layers: int | None = None
     utilization: float = 0.9
     gpus: int = 1
+    whole_cache: bool = False
 
 
 @dataclass(frozen=True)
 class Load:
     """What is asked of the model: tokens of context (prompt and answer together) of each of `batch` requests
     at once, each with so many images. `prompt` is how many of the tokens are read in one go; 0: all but the
-    last.
+    last. `scored` tokens are read with all their logits kept, as the smoke test does with its passage.
     """
 
     context: int = 4096
     batch: int = 1
     images: int = 0
     prompt: int = 0
+    scored: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,8 @@ class Machine:
 class Part:
     """Bytes of one purpose: `name` (weights, kv cache, activations, context, graphs, vision, fragmentation,
     process, …), where they are (of each GPU, for vram), why so many, and how sure that is.
+
+    `droppable`: pages of a file, resident while there is room, which nobody needs when there is none.
     """
 
     name: str
@@ -163,6 +168,7 @@ class Part:
     why: str
     source: str
     confidence: Confidence
+    droppable: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,11 @@ class Budget:
     def ram_bytes(self) -> int:
         """Of the machine, at the peak: resident, mapped files included."""
         return sum(part.nbytes for part in self.parts if part.where == "ram")
+
+    @property
+    def needed_ram(self) -> int:
+        """Of the machine, without what can be dropped: what has to fit."""
+        return sum(part.nbytes for part in self.parts if part.where == "ram" and not part.droppable)
 
 
 @dataclass(frozen=True)

@@ -29,16 +29,16 @@ def fits(shape: Shape, way: Way, load: Load, machine: Machine) -> bool | None:
     return judge(way, *needs(shape, way, load), machine).fits
 
 
-def largest_context(shape: Shape, way: Way, machine: Machine, batch: int = 1) -> int:
+def largest_context(shape: Shape, way: Way, machine: Machine, batch: int = 1, images: int = 0) -> int:
     """The most tokens of each of `batch` requests that fit, at most the model's own context; 0: none."""
-    check(shape, way, Load(1, batch))
-    return _largest(shape, way, machine, lambda tokens: Load(tokens, batch), shape.context)
+    check(shape, way, Load(1, batch, images))
+    return _largest(shape, way, machine, lambda tokens: Load(tokens, batch, images), shape.context)
 
 
-def largest_batch(shape: Shape, way: Way, machine: Machine, context: int) -> int:
+def largest_batch(shape: Shape, way: Way, machine: Machine, context: int, images: int = 0) -> int:
     """The most requests of `context` tokens at once that fit, at most 4096; 0: none."""
-    check(shape, way, Load(context))
-    return _largest(shape, way, machine, lambda batch: Load(context, batch), LARGEST_BATCH)
+    check(shape, way, Load(context, images=images))
+    return _largest(shape, way, machine, lambda batch: Load(context, batch, images), LARGEST_BATCH)
 
 
 def _largest(shape: Shape, way: Way, machine: Machine, load: Callable[[int], Load], most: int) -> int:
@@ -150,8 +150,8 @@ def judged(shape: Shape, way: Way, load: Load, machine: Machine) -> Variant:
         way=counted,
         budget=found,
         verdict=verdict(found, machine),
-        largest_context=largest_context(shape, way, machine, load.batch),
-        largest_batch=largest_batch(shape, way, machine, load.context),
+        largest_context=largest_context(shape, way, machine, load.batch, load.images),
+        largest_batch=largest_batch(shape, way, machine, load.context, load.images),
         tokens_per_second=tokens_per_second(shape, counted, load, machine),
         loss=loss,
     )

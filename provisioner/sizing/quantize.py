@@ -126,23 +126,39 @@ def _gguf(shape: Shape, item: Weights, kind: Quantization) -> int:
         return _in_blocks(item, block, item.elements)
     if item.group == "embedding":
         return _in_blocks(item, kind.blocks, item.elements)
-    return _mixed(shape, item, kind)
+    return sum(_mixed(shape, item, kind).values())
 
 
-def _mixed(shape: Shape, item: Weights, kind: Quantization) -> int:
-    """A mixture: layer by layer, the last rule that applies. Layers of one kind are of one size."""
+@lru_cache(maxsize=512)
+def repacked(shape: Shape, quantization: str) -> int:
+    """Bytes of the matrices that llama.cpp's CPU kernels have a second time, in another order."""
+    kind = quantizations()[quantization]
+    total = 0
+    for item in shape.weights:
+        if item.group in ("embedding", "vision"):
+            continue
+        if shape.format == "gguf" and quantization == "none":
+            total += item.nbytes if item.dtype in blocks() and blocks()[item.dtype].repacked else 0
+        elif kind.blocks and item.matrices and item.group != "head":
+            total += sum(size for name, size in _mixed(shape, item, kind).items() if blocks()[name].repacked)
+    return total
+
+
+def _mixed(shape: Shape, item: Weights, kind: Quantization) -> dict[str, int]:
+    """Bytes by block format: layer by layer, the last rule that applies. Layers are of one size."""
     rules = [rule for rule in kind.mixture if rule.part == item.part and _applies(shape, rule)]
     if not rules:
-        return _in_blocks(item, kind.blocks, item.elements)
+        return _in_block(item, kind.blocks, item.elements)
     layers = max(1, shape.layers)
     chosen = [kind.blocks] * layers
     for rule in rules:
         for layer in range(layers):
             if _touches(rule.layers, layer, layers):
                 chosen[layer] = rule.dtype
-    return sum(
-        _in_blocks(item, block, item.elements * count // layers) for block, count in Counter(chosen).items()
-    )
+    sums: Counter[str] = Counter()
+    for block, count in Counter(chosen).items():
+        sums.update(_in_block(item, block, item.elements * count // layers))
+    return dict(sums)
 
 
 def _applies(shape: Shape, rule: Mixture) -> bool:
@@ -164,10 +180,15 @@ def _touches(which: str, layer: int, layers: int) -> bool:
 
 
 def _in_blocks(item: Weights, name: str, elements: int) -> int:
+    return sum(_in_block(item, name, elements).values())
+
+
+def _in_block(item: Weights, name: str, elements: int) -> dict[str, int]:
+    """The format that the rows of this matrix can have, and the bytes in it."""
     block = blocks()[name]
     while item.row % block.values and block.other:
         block = blocks()[block.other]
-    return -(-elements * block.nbytes // block.values)
+    return {block.name: -(-elements * block.nbytes // block.values)}
 
 
 def width(way: Way, weights: Sequence[Weights]) -> int:

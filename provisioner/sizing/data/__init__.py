@@ -73,12 +73,16 @@ class Quantization(Sourced, frozen=True):
 
 
 class Block(Sourced, frozen=True):
-    """A block format: `values` values in `nbytes` bytes; `other` is taken for rows it does not divide."""
+    """A block format: `values` values in `nbytes` bytes; `other` is taken for rows it does not divide.
+
+    `repacked`: llama.cpp's kernels for x86 with AVX2 keep matrices of it a second time, in another order.
+    """
 
     name: str
     values: int
     nbytes: int
     other: str = ""
+    repacked: bool = False
 
 
 class Family(Sourced, frozen=True):

@@ -33,9 +33,11 @@ class RuntimeModel:
 
 
 def summed(parts: Iterable[Part]) -> tuple[int, int]:
-    """Bytes of VRAM (of each GPU) and of RAM."""
+    """Bytes of VRAM (of each GPU) and of RAM, without what can be dropped."""
     vram = ram = 0
     for part in parts:
+        if part.droppable:
+            continue
         if part.where == "vram":
             vram += part.nbytes
         else:

@@ -1,4 +1,4 @@
-"""llama.cpp: a mapped GGUF, a cache for the whole context from the start, buffers for one step.
+"""llama.cpp on GPUs: a mapped GGUF, a cache for the whole context from the start, buffers for one step.
 
 `gpu_layers` as -ngl counts: the layers, and one more for the output. What stays off the GPU is computed by
 the CPU from the mapped file. Sources: llama.cpp, llama-context.cpp (buffers are reserved for a step of
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from provisioner.sizing.cache import bytes_of, rounded
 from provisioner.sizing.model import Load, Part, Shape, Way, Where
 from provisioner.sizing.quantize import DTYPES, held
-from provisioner.sizing.runtimes import known, part_of, prompt_of, share_of, size
+from provisioner.sizing.runtimes import known, part_of, share_of, size
 from provisioner.sizing.runtimes.transformers import vision_of
 
 _FORMULA = "llama.cpp, llama-context.cpp and llama-kv-cache-iswa.cpp"
@@ -35,23 +35,16 @@ def layers_on_gpu(shape: Shape, way: Way) -> int:
 
 def fixed(shape: Shape, way: Way) -> tuple[Part, ...]:
     """Weights on both sides, the process, the GPU's context."""
-    weights = held(shape, "llama", way.quantization, way.dtype)
     because = f"{shape.parameters / 1e9:.2f} billion values, {_as_what(shape, way)}"
     on_gpu, in_ram = split(shape, way)
-    parts = []
-    if way.device == "cuda":
-        parts += [
-            Part("weights", share_of(on_gpu, way.gpus), "vram", because, shape.source, shape.confidence),
-            part_of(known(way, "context"), "context", "vram"),
-        ]
-        off = all_layers(shape) - layers_on_gpu(shape, way)
-        because = f"{off} of {all_layers(shape)} layers, and the embeddings"
-    parts.append(Part("weights", in_ram, "ram", because, shape.source, shape.confidence))
-    if way.device == "cpu":
-        repacked = known(way, "repacked")
-        parts.append(part_of(repacked, "repacked", "ram", int(weights.nbytes * repacked.share)))
-    parts.append(part_of(known(way, "process"), "process", "ram"))
-    return tuple(parts)
+    off = all_layers(shape) - layers_on_gpu(shape, way)
+    there = f"{off} of {all_layers(shape)} layers, and the embeddings"
+    return (
+        Part("weights", share_of(on_gpu, way.gpus), "vram", because, shape.source, shape.confidence),
+        part_of(known(way, "context"), "context", "vram"),
+        Part("weights", in_ram, "ram", there, shape.source, shape.confidence),
+        part_of(known(way, "process"), "process", "ram"),
+    )
 
 
 def split(shape: Shape, way: Way) -> tuple[int, int]:
@@ -95,10 +88,6 @@ def sizes(shape: Shape, way: Way, load: Load) -> Sizes:
     share = known(way, "fragmentation").share
     cells = rounded(load.context, GRAIN) * load.batch
     vision = vision_of(shape, 1, 4) if load.images else 0
-    if way.device == "cpu":
-        host = _host(shape, load, step, cells)
-        waste = int((kept + host + vision) * share)
-        return Sizes(0, 0, 0, 0, kept, host, vision, waste, one, step)
     host = step * 4 * (shape.hidden + cells)
     if not on:
         return Sizes(0, 0, 0, 0, kept, host, vision, 0, one, step)
@@ -143,12 +132,6 @@ def _widest(shape: Shape) -> int:
     """Values of one token at the widest moment: gate and up, or q, k and v, beside the residual."""
     heads = max(layer.heads * layer.head_size for layer in shape.attention)
     return max(2 * shape.intermediate, 3 * heads) + 2 * shape.hidden
-
-
-def _host(shape: Shape, load: Load, step: int, cells: int) -> int:
-    """In RAM, of what is touched: the step's network, the mask, the last position's logits."""
-    tokens = min(step, prompt_of(load) * load.batch)
-    return _network(shape, tokens) + 4 * cells * min(step, tokens) + load.batch * shape.vocabulary * 4 * 2
 
 
 def _as_what(shape: Shape, way: Way) -> str:

@@ -1,4 +1,4 @@
-"""transformers: eager layers, a cache that grows token by token, the whole prompt read in one go.
+"""transformers on GPUs: eager layers, a cache that grows token by token, the whole prompt read in one go.
 
 Sources: transformers 5.23.0, `DynamicCache` (one tensor a layer, concatenated at each step), `generate`
 (logits of the last position only, made 32-bit), the gated network `down(act(gate(x)) * up(x))`.
@@ -21,12 +21,6 @@ def fixed(shape: Shape, way: Way) -> tuple[Part, ...]:
     weights = held(shape, "transformers", way.quantization, way.dtype)
     nbytes = weights.nbytes
     because = f"{shape.parameters / 1e9:.2f} billion values, {_as_what(way)}"
-    if way.device == "cpu":
-        return (
-            Part("weights", nbytes, "ram", because, shape.source, shape.confidence),
-            part_of(known(way, "loading"), "loading", "ram", int(_file(shape) * known(way, "loading").share)),
-            part_of(known(way, "process"), "process", "ram"),
-        )
     on_gpu, off = offloaded(shape, way, nbytes)
     parts = [Part("weights", share_of(on_gpu, way.gpus), "vram", because, shape.source, shape.confidence)]
     if off:
@@ -73,13 +67,12 @@ def sizes(shape: Shape, way: Way, load: Load) -> tuple[int, int, int, int]:
 
 def totals(shape: Shape, way: Way, load: Load) -> tuple[int, int]:
     """The same as two sums: of VRAM on each GPU, and of RAM."""
-    found = sum(sizes(shape, way, load))
-    return (0, found) if way.device == "cpu" else (found, 0)
+    return sum(sizes(shape, way, load)), 0
 
 
 def growing(shape: Shape, way: Way, load: Load) -> tuple[Part, ...]:
     """The same as parts."""
-    where: Where = "ram" if way.device == "cpu" else "vram"
+    where: Where = "vram"
     cache, activations, vision, waste = sizes(shape, way, load)
     each = size(cache * way.gpus / load.batch / load.context)
     prompt = f"a prompt of {load.batch} × {prompt_of(load)} tokens read in one go"

@@ -172,19 +172,25 @@ def test_what_the_model_said_goes_with_what_it_was_asked_and_steers_no_terminal(
 
 def test_what_was_measured_is_told() -> None:
     measured = {
-        **SMOKE, "perplexity": 8.827, "max_perplexity": 9.5, "bound_is_generous": False, "dtype": "bfloat16",
-        "quantization": "nf4", "first_token_seconds": 0.21, "peak_rss_bytes": 592_000_000,
+        **SMOKE, "perplexity": 8.827, "max_perplexity": 9.5, "bound_is_generous": False, "dtype": "half",
+        "quantization": "nf4", "first_token_seconds": 0.21, "peak_rss_bytes": 418_000_000,
         "peak_vram_bytes": 7_100_000_000,
     }  # fmt: skip
     lines = said(("ended", host(status=Status.DONE, smoke=measured))).splitlines()
+    memory = "418 MB of memory at its peak and 7.1 GB of VRAM, 410 MB predicted"
     assert lines[-2:] == [
         "  perplexity 8.8 of 9.5 (its bound)",
-        "  first token after 0.2 s, 592 MB of memory at its peak and 7.1 GB of VRAM, bfloat16 in nf4",
+        f"  first token after 0.2 s, {memory}, half in nf4",
     ]
     unknown = {**measured, "bound_is_generous": True, "max_perplexity": 100.0, "quantization": "none"}
     del unknown["peak_vram_bytes"]
     lines = said(("ended", host(status=Status.DONE, smoke=unknown))).splitlines()
     assert lines[-2:] == [
         "  perplexity 8.8 of 100.0 (the generous bound: nobody has measured this model)",
-        "  first token after 0.2 s, 592 MB of memory at its peak, bfloat16",
+        "  first token after 0.2 s, 418 MB of memory at its peak, 410 MB predicted, half",
     ]
+    wrong = {**unknown, "peak_rss_bytes": 518_000_000}
+    assert said(("ended", host(status=Status.DONE, smoke=wrong))).splitlines()[-1] == (
+        "  warning: that is 26% more memory than was predicted; please report it,"
+        " with `memory` and `plan` of the run's journal.json"
+    )

@@ -25,13 +25,13 @@ FILES = {
 }  # fmt: skip
 # What each process must have in the data.
 NEEDED = {
-    "transformers.cpu": {"process", "activations", "fragmentation", "loading", "bandwidth"},
+    "transformers.cpu": {"process", "tokenizer", "unpacking", "fragmentation", "bandwidth"},
     "transformers.cuda": {"process", "context", "activations", "fragmentation", "loading", "bandwidth"},
     "vllm.cuda": {
         "process", "context", "graphs", "tokens", "sequences", "sampling", "activations", "fragmentation",
         "bandwidth",
     },
-    "llama.cpp.cpu": {"process", "tokens", "repacked", "fragmentation", "bandwidth"},
+    "llama.cpp.cpu": {"process", "tokenizer", "tokens", "repacked", "bandwidth"},
     "llama.cpp.cuda": {"process", "context", "tokens", "fragmentation", "bandwidth"},
     "machine": {"vram", "ram", "link"},
 }  # fmt: skip
