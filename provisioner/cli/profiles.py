@@ -33,7 +33,7 @@ def command(as_json: bool) -> None:
             f"{words.size(needs.disk_bytes)} of disk{gpu}"
         )
         if lock := lockfiles.find(item.environment.lock):
-            click.echo(f"  lock {lock.name}: {'; '.join(place.text for place in lock.platforms)}")
+            click.echo(f"  lock {lock.name}: {lock.standing}")
         click.echo(f"  licence: {item.license.name}, {item.license.url}")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from provisioner.compat import knowledge
 from provisioner.compat.box import Box
-from provisioner.compat.rules import budget, drivers, installing, minima, systems, toolkits, wheels
+from provisioner.compat.rules import budget, drivers, installing, locks, minima, systems, toolkits, wheels
 from provisioner.compat.rules.case import PROFILE, Ask, Case
 from provisioner.compat.rules.drivers import DriverWay
 from provisioner.compat.rules.toolkits import ToolkitWay
@@ -98,7 +98,7 @@ def _domains(case: Case) -> dict[str, Sequence[Any]]:
 
 
 def _constraints(case: Case) -> Iterator[Any]:
-    for subject in (systems, toolkits, drivers, installing, wheels, minima, budget):
+    for subject in (systems, toolkits, drivers, installing, wheels, minima, budget, locks):
         yield from subject.rules(case)
 
 
@@ -201,7 +201,12 @@ def _notes(case: Case, problem: Problem, values: Mapping[str, Any]) -> Iterator[
         same = {toolkits.TOOLKIT: lambda way: way == toolkit, drivers.DRIVER: lambda way: not way.installs}
         why = problem.why_not(same)
         reason = _because(why) if why else "--upgrade"
-        yield f"driver {case.box.driver} is upgraded to {driver.version}: {reason}"
+        verb = (
+            "upgraded to"
+            if knowledge.version(driver.version) > knowledge.version(case.box.driver)
+            else "replaced by"
+        )
+        yield f"driver {case.box.driver} is {verb} {driver.version}: {reason}"
     if driver.kind == "unknown" and case.gpu_route:
         yield from _driver_that_must_be(problem, toolkit)
     elif driver.installs and not case.box.driver_known:

@@ -35,11 +35,6 @@ class Platform(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at_least: str
     ran: str
 
-    @property
-    def text(self) -> str:
-        """Linux x86-64: resolved, not run."""
-        return f"{WORDS[self.platform]}: " + (f"run on {self.ran}" if self.ran else "resolved, not run")
-
 
 class Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One lock file and how it is made of NAME.in.
@@ -63,6 +58,13 @@ class Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError(f"lock {self.name}: serves no Python or no platform")
         if not self.universal and (len(self.python), len(self.platforms)) != (1, 1):
             raise ValueError(f"lock {self.name}: one that is not universal serves one Python on one platform")
+
+    @property
+    def standing(self) -> str:
+        """run on Debian 12 (Linux x86-64); resolved, not run: Linux aarch64, macOS arm64."""
+        ran = [f"run on {one.ran} ({WORDS[one.platform]})" for one in self.platforms if one.ran]
+        rest = ", ".join(WORDS[one.platform] for one in self.platforms if not one.ran)
+        return "; ".join([*ran, *([f"resolved, not run: {rest}"] if rest else [])])
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,9 @@ def _asked_for(case: Case, shape: Shape, way: Way, *, fine: bool) -> tuple[Fact,
 
 def _takes(case: Case, shape: Shape, count: int, of: str) -> Fact:
     text = f"that takes {gigabytes(count)} of {of} with {_tokens(case)}"
+    way = case.ask.way
+    if of == "VRAM" and way is not None and way.runtime == "vllm":
+        text += f", and vLLM leaves {1 - way.utilization:.0%} of it free"
     return Fact(f"sizing.{of}", text, "data", shape.source, shape.confidence)
 
 

@@ -147,11 +147,15 @@ def ways_of(case: Case) -> Ways:
         for way in routed
     ]
     order = {id(route): number for number, route in enumerate(knowledge.driver_routes())}
+    ways = list(dict.fromkeys(route.route for route in knowledge.driver_routes()))
 
     def rank(way: DriverWay) -> tuple[int, ...]:
         signed = _SIGNED[way.route.signed] if way.route and box.secure_boot else 0
         place = order[id(way.route)] if way.route else 0
-        return (signed, _standing(way), -way.branch, way.flavour != "open", place)
+        standing = _standing(way)
+        # Without a long-term branch, the preferred way and not the newest number.
+        first = ways.index(way.route.route) if standing and way.route else 0
+        return (signed, standing, first, -way.branch, way.flavour != "open", place)
 
     def others(kind: Literal["install", "unknown"]) -> tuple[DriverWay, ...]:
         return tuple(

@@ -25,7 +25,7 @@ def rules(case: Case) -> Iterator[Constraint]:
             "cores",
             f"{name} needs {_cores(needs.cores)}",
         )
-    if box.memory_bytes is not None:
+    if box.memory_bytes is not None and needs.memory_bytes:
         yield _enough(
             case,
             box.memory_bytes >= needs.memory_bytes * MEMORY_TOLERANCE,
@@ -47,8 +47,9 @@ def _gpu(case: Case) -> Iterator[Constraint]:
             yield Constraint((gpus.none_here(), fact), (), never)
         return
     # One whose size nobody knows may be the largest.
-    sizes_known = all(device.memory_bytes is not None for device in box.gpus)
-    if case.gpu_route and sizes_known and box.largest is not None and box.largest.memory_bytes is not None:
+    if not (case.gpu_route and needs.vram_bytes) or any(one.memory_bytes is None for one in box.gpus):
+        return
+    if box.largest is not None and box.largest.memory_bytes is not None:
         yield _enough(
             case,
             box.largest.memory_bytes >= needs.vram_bytes,
@@ -67,7 +68,7 @@ def _disk(case: Case) -> Iterator[Constraint]:
     places = facts.places.get(scope, SYSTEM_PLACES)
     for what, place, need in (("state", places.state, needs), ("code", places.code, needs // 2)):
         disk = facts.disks.get(place)
-        if disk is None:
+        if disk is None or not need:
             continue
         here = seen(
             f"disks.{what}", f"{gigabytes(disk.free_bytes)} free for {place}", f"free some space for {place}"

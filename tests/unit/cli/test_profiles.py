@@ -15,31 +15,31 @@ autoglm-phone-9b
   AutoGLM-Phone-9B, the model of Open-AutoGLM, BF16 through transformers on an NVIDIA GPU
   weights: about 21 GB
   needs 4 cores, 32 GB of memory, 50 GB of disk, 24 GB of VRAM
-  lock transformers-cuda: Linux x86-64: resolved, not run
+  lock transformers-cuda: resolved, not run: Linux x86-64
   licence: see the model's page, https://huggingface.co/zai-org/AutoGLM-Phone-9B
 autoglm-phone-9b-multilingual
   AutoGLM-Phone-9B-Multilingual, for interfaces in English and other languages
   weights: about 21 GB
   needs 4 cores, 32 GB of memory, 50 GB of disk, 24 GB of VRAM
-  lock transformers-cuda: Linux x86-64: resolved, not run
+  lock transformers-cuda: resolved, not run: Linux x86-64
   licence: see the model's page, https://huggingface.co/zai-org/AutoGLM-Phone-9B-Multilingual
 autoglm-phone-9b-nf4
   AutoGLM-Phone-9B, its weights made 4-bit (NF4) while loading, for an NVIDIA GPU with 12 GB
   weights: about 21 GB
   needs 4 cores, 32 GB of memory, 50 GB of disk, 11 GB of VRAM
-  lock transformers-cuda: Linux x86-64: resolved, not run
+  lock transformers-cuda: resolved, not run: Linux x86-64
   licence: see the model's page, https://huggingface.co/zai-org/AutoGLM-Phone-9B
 gemma3-270m
   Gemma 3 270M (base), 4-bit, through llama.cpp; answers on any CPU
   weights: 253 MB
   needs 1 core, 1.0 GB of memory, 900 MB of disk, no GPU
-  lock llama: Linux x86-64: run on Debian 12 and 13; Linux aarch64: resolved, not run
+  lock llama: run on Debian 12 and 13 (Linux x86-64); resolved, not run: Linux aarch64, macOS arm64
   licence: Gemma Terms of Use, https://ai.google.dev/gemma/terms
 gemma3-270m-transformers
   the same Gemma 3 270M through transformers and torch; the road that GPU profiles take, on the CPU
   weights: 253 MB
   needs 2 cores, 4.0 GB of memory, 5.0 GB of disk, no GPU
-  lock transformers-cpu: Linux x86-64: run on Debian 12
+  lock transformers-cpu: run on Debian 12 (Linux x86-64)
   licence: Gemma Terms of Use, https://ai.google.dev/gemma/terms
 """
 

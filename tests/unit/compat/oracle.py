@@ -8,27 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
 from provisioner.compat.decide import Ask
 from provisioner.facts import Facts
-from provisioner.yamlfile import load_yaml
 
-Entry = dict[str, Any]
-
-
-@cache
-def data(name: str) -> list[Entry]:
-    """The entries of one data file as they are written."""
-    entries: list[Entry] = load_yaml(
-        files("provisioner.compat").joinpath("data", f"{name}.yml").read_text("utf-8")
-    )
-    return entries
+from .reading import (
+    Entry,
+    architecture_of,
+    capabilities_of,
+    capability_entry,
+    data,
+    gpu_entries,
+    locks,
+    number,
+    on_gpu,
+    system_of,
+    toolkit_entry,
+    unserved,
+    vram,
+    wheels_of,
+)
 
 
 @dataclass(frozen=True)
@@ -52,77 +53,6 @@ class Outcome:
     python: str | None
 
 
-@cache
-def number(text: str) -> Version:
-    """The first digits and dots of a version, to compare."""
-    digits = ""
-    for character in str(text):
-        if not (character.isdigit() or character == "."):
-            break
-        digits += character
-    return Version(digits.strip("."))
-
-
-def system_of(facts: Facts) -> Entry | None:
-    """The system's entry."""
-    for entry in data("systems"):
-        same = facts.os.id in (entry["id"], *entry.get("ids", ()))
-        same = same and entry.get("wsl", False) == bool(facts.os.wsl)
-        wanted, have = str(entry["version_id"]).split("."), facts.os.version_id.split(".")
-        if same and have[: len(wanted)] == wanted:
-            return entry
-    return None
-
-
-def gpu_entries(facts: Facts) -> list[tuple[Entry | None, str | None]]:
-    """Each GPU's entry, and its compute capability, None where they are not known."""
-    found: list[tuple[Entry | None, str | None]] = []
-    for gpu in facts.gpus:
-        name = (gpu.name or "").removeprefix("NVIDIA ")
-        entry = next((one for one in data("gpus") if one["name"] == name), None) or next(
-            (one for one in data("gpus") if gpu.device and gpu.device in one.get("pci", ())), None
-        )
-        found.append((entry, gpu.capability or (entry["capability"] if entry else None)))
-    return found
-
-
-def _capability(name: str | None) -> Entry | None:
-    return next((one for one in data("capabilities") if one["capability"] == name), None)
-
-
-def _architecture(capability: str | None) -> Entry | None:
-    known = _capability(capability)
-    return next(
-        (one for one in data("architectures") if known and one["name"] == known["architecture"]), None
-    )
-
-
-def _toolkit(cuda: str) -> Entry:
-    return next(one for one in data("toolkits") if one["cuda"] == cuda)
-
-
-def stack_of(ask: Ask) -> Entry | None:
-    """The stack of the profile's lock."""
-    return next((one for one in data("stacks") if one.get("lock") == ask.profile.environment.lock), None)
-
-
-def wheels_of(ask: Ask, arch: str = "") -> list[list[Entry]]:
-    """For each wheel of the profile's stack, the entries of that version: it may have one an architecture."""
-    stack = stack_of(ask)
-    found = []
-    for pinned in stack["wheels"] if stack else ():
-        package, _, version = pinned.partition("==")
-        same = [one for one in data("wheels") if one["package"] == package and one["version"] == version]
-        found.append([one for one in same if not arch or arch in one.get("arches", ("x86_64",))])
-    return found
-
-
-def on_gpu(ask: Ask) -> bool:
-    """Whether the model runs on a GPU."""
-    stack = stack_of(ask)
-    return ask.profile.requires.vram_bytes > 0 or (stack is not None and stack["device"] == "cuda")
-
-
 # --- the parts ---------------------------------------------------------------------------------------
 
 
@@ -133,7 +63,7 @@ def serves(branch: int, facts: Facts) -> bool:
 
 def _unserved(branch: int, facts: Facts) -> Iterator[str]:
     for entry, capability in gpu_entries(facts):
-        architecture = _architecture(capability)
+        architecture = architecture_of(capability)
         if architecture and branch < architecture["first_branch"]:
             yield f"driver {branch} is older than {architecture['name']}"
         if architecture and branch > architecture.get("last_branch", 10**6):
@@ -147,9 +77,9 @@ def driver_wrong(facts: Facts, ask: Ask, driver: Driver) -> Iterator[str]:
     if driver.how == "install":
         yield from _install_wrong(facts, ask, driver)
         yield from _modules_wrong(facts, driver)
-    # What is loaded and used by nothing here is left alone.
-    used = on_gpu(ask) or ask.require_gpu or ask.cuda not in (None, "none") or driver.how == "install"
-    if driver.version is not None and used:
+    # On the CPU's route nobody minds a driver that is there.
+    matters = on_gpu(ask) or ask.require_gpu or ask.cuda not in (None, "none")
+    if driver.version is not None and (driver.how == "install" or matters):
         yield from _unserved(driver.branch or int(driver.version.split(".")[0]), facts)
     if driver.how == "none" and (on_gpu(ask) or ask.require_gpu):
         yield "a GPU is to be used, and there is no driver"
@@ -206,7 +136,7 @@ def _modules_wrong(facts: Facts, driver: Driver) -> Iterator[str]:
     if built and before and facts.os.kernel and number(facts.os.kernel) >= number(before):
         yield f"modules that do not build for kernel {facts.os.kernel}"
     for _, capability in gpu_entries(facts):
-        architecture = _architecture(capability)
+        architecture = architecture_of(capability)
         if architecture and driver.flavour not in architecture["modules"]:
             yield f"{driver.flavour} modules on {architecture['name']}"
 
@@ -239,13 +169,13 @@ def toolkit_wrong(facts: Facts, ask: Ask, outcome: Outcome) -> Iterator[str]:
         driver = outcome.driver
         if driver.how == "none":
             yield f"CUDA {cuda} without a driver"
-        if driver.version is not None and number(driver.version) < number(_toolkit(cuda)["driver"]):
+        if driver.version is not None and number(driver.version) < number(toolkit_entry(cuda)["driver"]):
             yield f"CUDA {cuda} on driver {driver.version}"
 
 
 def _unknown_gpus(facts: Facts, cuda: str) -> Iterator[str]:
     for _, capability in gpu_entries(facts):
-        known = _capability(capability)
+        known = capability_entry(capability)
         if known and number(cuda) < number(known["first_cuda"]):
             yield f"CUDA {cuda} does not know {capability} yet"
         if known and known.get("last_cuda") and number(cuda) > number(known["last_cuda"]):
@@ -256,6 +186,7 @@ def wheels_wrong(facts: Facts, ask: Ask, outcome: Outcome) -> Iterator[str]:
     """What is wrong with the wheels on this box with this Python and this driver."""
     if outcome.python is not None and outcome.python not in SpecifierSet(ask.profile.environment.python):
         yield f"Python {outcome.python}, and the profile wants {ask.profile.environment.python}"
+    yield from _lock_wrong(facts, ask)
     for pinned in wheels_of(ask):
         serving = [one for one in pinned if facts.os.arch in one.get("arches", ("x86_64",))]
         kind = "macos" if facts.os.id == "macos" else "linux"
@@ -264,6 +195,15 @@ def wheels_wrong(facts: Facts, ask: Ask, outcome: Outcome) -> Iterator[str]:
             yield f"no {pinned[0]['package']} for {kind} on {facts.os.arch}"
         for wheel in serving:
             yield from wheel_wrong(facts, ask, wheel, outcome)
+
+
+def _lock_wrong(facts: Facts, ask: Ask) -> Iterator[str]:
+    """The lock was resolved for such a machine."""
+    lock = next((one for one in locks() if one["name"] == ask.profile.environment.lock), None)
+    arch = facts.os.arch
+    place = "macos-arm64" if facts.os.id == "macos" else f"linux-{arch}"
+    if lock and arch and place not in [one["platform"] for one in lock["platforms"]]:
+        yield f"lock {lock['name']} is not for {place}"
 
 
 def wheel_wrong(facts: Facts, ask: Ask, wheel: Entry, outcome: Outcome) -> Iterator[str]:
@@ -275,9 +215,9 @@ def wheel_wrong(facts: Facts, ask: Ask, wheel: Entry, outcome: Outcome) -> Itera
         yield f"{name} is not for Python {outcome.python}"
     if not on_gpu(ask) or wheel.get("cuda") is None:
         return
-    compiled = wheel.get("capabilities_by_arch", {}).get(facts.os.arch) or wheel.get("capabilities", ())
+    compiled = capabilities_of(wheel, facts.os.arch)
     version = outcome.driver.version
-    toolkit = _toolkit(wheel["cuda"])
+    toolkit = toolkit_entry(wheel["cuda"])
     if version is not None and number(version) < number(wheel.get("driver") or toolkit["compatible"]):
         yield f"{name} with CUDA {wheel['cuda']} on driver {version}"
     for _, capability in gpu_entries(facts):
@@ -317,15 +257,6 @@ def system_wrong(facts: Facts) -> Iterator[str]:
         yield f"{facts.os.id} {major} with root"
 
 
-@cache
-def unserved() -> list[Entry]:
-    """The systems that no run with root can serve."""
-    found: list[Entry] = load_yaml(
-        files("provisioner.compat").joinpath("data", "unserved.yml").read_text("utf-8")
-    )
-    return found
-
-
 def minima_wrong(facts: Facts, ask: Ask) -> Iterator[str]:
     """What the box has too little of, whatever is installed."""
     needs = ask.profile.requires
@@ -342,17 +273,6 @@ def minima_wrong(facts: Facts, ask: Ask) -> Iterator[str]:
         sizes = list(vram(facts))
         if not sizes or (None not in sizes and max(size or 0 for size in sizes) < needs.vram_bytes):
             yield f"VRAM {sizes}"
-
-
-def vram(facts: Facts) -> Iterator[int | None]:
-    """Bytes of memory of each GPU."""
-    for gpu, (entry, _) in zip(facts.gpus, gpu_entries(facts), strict=True):
-        if gpu.memory_bytes is not None:
-            yield gpu.memory_bytes
-        elif entry and entry.get("unified"):
-            yield facts.memory.total_bytes
-        else:
-            yield entry["memory_bytes"] if entry else None
 
 
 def wrong(facts: Facts, ask: Ask, outcome: Outcome) -> list[str]:
@@ -374,9 +294,9 @@ def drivers(facts: Facts, ask: Ask) -> Iterator[Driver]:
     if facts.driver_version is not None:
         yield Driver("keep", facts.driver_version)
     elif "driver_version" in {one.what for one in facts.unknown}:
-        # Who asks for a branch is not served by whatever there is.
+        # Of a branch that was asked for, the newest release at best.
         named = [one for one in data("branches") if str(one["branch"]) == ask.driver]
-        yield Driver("unknown", *((named[0]["newest"], named[0]["branch"]) if named else ()))
+        yield Driver("unknown", named[0]["newest"], named[0]["branch"]) if named else Driver("unknown")
     else:
         yield Driver("none")
     for route in data("driver_routes"):

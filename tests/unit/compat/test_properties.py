@@ -22,7 +22,7 @@ from provisioner.compat.rules.case import Case
 from provisioner.compat.solver import Conflict, Constraint
 from provisioner.facts import Facts
 
-from . import oracle, truths
+from . import oracle, reading, truths
 from .boxes import asks, boxes
 from .oracle import Driver, Outcome
 
@@ -45,13 +45,13 @@ def outcome_of(facts: Facts, decision: Decision) -> Outcome:
 
 def pythons(facts: Facts) -> list[str | None]:
     """The interpreters there could be."""
-    system = oracle.system_of(facts)
+    system = reading.system_of(facts)
     own = facts.python.version if facts.python else system["python"] if system else None
     libc = facts.os.libc_version
     managed = [
         entry["python"]
-        for entry in oracle.data("pythons")
-        if not libc or oracle.number(libc) >= oracle.number(entry["glibc"])
+        for entry in reading.data("pythons")
+        if not libc or reading.number(libc) >= reading.number(entry["glibc"])
     ]
     return [*([own] if own else []), *managed]
 
@@ -77,7 +77,7 @@ def test_there_is_a_decision_wherever_one_is_possible(facts: Facts, ask: Ask) ->
 @settings(max_examples=30 * TIMES)
 @given(boxes(able=True), asks(), st.integers(1, 400))
 def test_more_vram_never_turns_possible_into_impossible(facts: Facts, ask: Ask, more: int) -> None:
-    sizes = list(oracle.vram(facts))
+    sizes = list(reading.vram(facts))
     assume(all(size is not None for size in sizes))
     before = decide(box_from(facts), ask)
     gpus = [
@@ -98,7 +98,7 @@ def test_a_newer_driver_that_serves_the_gpu_never_turns_possible_into_impossible
     releases = [one.newest for one in knowledge.branches() if oracle.serves(one.branch, facts)]
     assume(len(releases) > 1)
     old, new = sorted(
-        data.draw(st.lists(st.sampled_from(releases), min_size=2, max_size=2)), key=oracle.number
+        data.draw(st.lists(st.sampled_from(releases), min_size=2, max_size=2)), key=reading.number
     )
     before = decide(box_from(replace(facts, driver_version=old, unknown=_seen(facts))), ask)
     after = decide(box_from(replace(facts, driver_version=new, unknown=_seen(facts))), ask)

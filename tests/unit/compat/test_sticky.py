@@ -115,7 +115,7 @@ def test_a_lock_of_the_users_own_is_meant_as_it_is_now(tmp_path: Any) -> None:
 def test_what_is_lacking_is_named() -> None:
     assert list(unsatisfied(LLAMA, "3.9.1", {"xllamacpp": "2026.10.11549"})) == [
         "Python >=3.10",
-        "pykdtree==1.4.3",
+        "pykdtree==1.4.3 ; sys_platform == 'linux'",
     ]
 
 

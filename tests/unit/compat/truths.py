@@ -12,7 +12,19 @@ from provisioner.compat.decide import Ask
 from provisioner.compat.solver import Fact
 from provisioner.facts import Facts
 
-from .oracle import Entry, data, gpu_entries, number, stack_of, system_of, unserved, vram, wheels_of
+from .reading import (
+    Entry,
+    capabilities_of,
+    data,
+    gpu_entries,
+    locks,
+    number,
+    stack_of,
+    system_of,
+    unserved,
+    vram,
+    wheels_of,
+)
 
 Match = re.Match[str]
 Said = Callable[[Match, Facts, Ask], Iterable[str]]
@@ -78,6 +90,7 @@ def _largest(_match: Match, facts: Facts, _ask: Ask) -> Iterator[str]:
         for name, size in zip(_gpu_names(facts), sizes, strict=True):
             if size == largest:
                 yield f"the largest GPU here, {name}, has {_gb(largest)} of VRAM"
+                yield f"the GPU here, {name}, shares the {_gb(largest)} of the machine"
 
 
 def _named(file: str, key: str, value: str) -> Entry:
@@ -167,6 +180,13 @@ def _way(match: Match, facts: Facts, ask: Ask) -> Iterator[str]:
             yield f"{one['route']} installs driver {one.get('version')}"
 
 
+def _lock(match: Match, _facts: Facts, _ask: Ask) -> Iterator[str]:
+    words = {"linux-x86_64": "Linux x86-64", "linux-aarch64": "Linux aarch64", "macos-arm64": "macOS arm64"}
+    lock = next(one for one in locks() if one["name"] == match[1])
+    places = _listed(words[one["platform"]] for one in lock["platforms"])
+    yield f"the environment {match[1]} was resolved for {places}"
+
+
 def _python(wanted: str) -> str:
     one = re.fullmatch(r"(>=|==)\s*(\d+\.\d+)(\.\*)?", wanted)
     return wanted if one is None else f"{one[2]} or newer" if one[1] == ">=" else one[2]
@@ -177,8 +197,7 @@ def _wheel(match: Match, facts: Facts, ask: Ask) -> Iterator[str]:
         name = f"{entry['package']} {entry['version']}"
         kind = {"linux": "Linux", "macos": "macOS"}
         systems = _listed(kind[one] for one in entry.get("systems", ["linux"]))
-        codes = entry.get("capabilities_by_arch", {}).get(facts.os.arch) or entry.get("capabilities", ())
-        kinds = [f"sm_{code.replace('.', '')}" for code in codes]
+        kinds = [f"sm_{code.replace('.', '')}" for code in capabilities_of(entry, facts.os.arch)]
         yield {
             "arches": f"{name} has wheels for {_listed(entry.get('arches', ['x86_64']))}",
             "systems": f"{name} has wheels for {systems}",
@@ -201,6 +220,7 @@ def _needs(match: Match, _facts: Facts, ask: Ask) -> Iterator[str]:
         "disk.state": f"{name} needs {_gb(needs.disk_bytes)} of disk there",
         "disk.code": f"{name} needs {_gb(needs.disk_bytes // 2)} of disk there",
         "driver": f"{name} needs driver {needs.driver} or newer",
+        "lock": f"{name} runs in the environment {ask.profile.environment.lock}",
         "python": f"{name} needs Python {_python(ask.profile.environment.python)}",
     }
     if match[1] in known:
@@ -270,6 +290,7 @@ _KNOWN: dict[str, Said] = {
     r"(driver_routes|toolkit_routes)\.([\w -]+(?:\.\d\d)?)": _ways,
     r"(driver_routes|toolkit_routes)\.([a-z-]+)\..+": _way,
     r"wheels\.([\w-]+)\.(\w+)": _wheel,
+    r"locks\.(.+)": _lock,
     r"pythons\.([\d.]+)": lambda match, _facts, _ask: [f"uv's Python needs glibc {match[1]} or newer"],
     r"systems\.(.+)\.(python|glibc)": _system_field,
     r"unserved\.\w+\.(\d)": _unserved,

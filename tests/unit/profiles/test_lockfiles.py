@@ -10,7 +10,7 @@ import pytest
 from provisioner import profiles
 from provisioner.errors import ProvisionError
 from provisioner.profiles import lockfiles
-from provisioner.profiles.lockfiles import Lock, Pin, Platform
+from provisioner.profiles.lockfiles import Lock, Pin, Platform, PlatformName
 
 A, B = "a" * 64, "b" * 64
 TEXT = f"""\
@@ -101,12 +101,21 @@ def test_what_is_no_entry(change: dict[str, object], message: str) -> None:
         msgspec.convert({**entry, **change}, Lock)
 
 
+X86: tuple[PlatformName, str] = ("linux-x86_64", "2.17")
+ARM: tuple[PlatformName, str] = ("linux-aarch64", "2.17")
+
+
 @pytest.mark.parametrize(
-    ("place", "text"),
+    ("platforms", "text"),
     [
-        (Platform("linux-x86_64", "2.17", "Debian 12"), "Linux x86-64: run on Debian 12"),
-        (Platform("macos-arm64", "14.0", ""), "macOS arm64: resolved, not run"),
+        ((Platform(*X86, "Debian 12"),), "run on Debian 12 (Linux x86-64)"),
+        ((Platform(*ARM, ""),), "resolved, not run: Linux aarch64"),
+        (
+            (Platform(*ARM, ""), Platform(*X86, "a box")),
+            "run on a box (Linux x86-64); resolved, not run: Linux aarch64",
+        ),
     ],
 )
-def test_how_sure_a_lock_is(place: Platform, text: str) -> None:
-    assert place.text == text
+def test_how_sure_a_lock_is(platforms: tuple[Platform, ...], text: str) -> None:
+    lock = Lock(name="a", summary="", universal=True, python=("3.11",), platforms=platforms)
+    assert lock.standing == text

@@ -1,0 +1,154 @@
+"""Writes what `provision plan` says of the boxes in tests/data/plans/cases.yml: one document a case.
+
+`--write` renews the documents, which somebody then reads against what is known before they are kept: a wrong
+answer that is recorded is worse than none. `--show` prints them as the verb does. Without either, those that
+differ are named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from provisioner import profiles
+from provisioner.compat.described import described
+from provisioner.compat.outline import Outline, Terms, of_model, of_profile
+from provisioner.compat.ways import Wish
+from provisioner.facts import Facts
+from provisioner.report.plan import PlannedHost, plan_json
+from provisioner.report.plan_words import text
+from provisioner.sizing import catalogue
+from provisioner.sizing.model import Load
+from provisioner.yamlfile import load_yaml
+
+DATA = Path(__file__).resolve().parents[1] / "tests/data"
+FOLDER = DATA / "plans"
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A box and what is asked of it. `box` are the options that describe it, `recorded` a recorded machine;
+    `also` is laid over its facts where no option says it; `shows` is what the answer must show.
+    """
+
+    name: str
+    shows: str
+    model: str
+    box: dict[str, Any] = msgspec.field(default_factory=dict)
+    recorded: str = ""
+    also: dict[str, Any] = msgspec.field(default_factory=dict)
+    profile: str | None = None
+    runtime: str | None = None
+    quantization: str | None = None
+    context: int = 4096
+    batch: int = 1
+    images: int = 0
+    cuda: str | None = None
+    require_gpu: bool = False
+    upgrade: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Where its document is."""
+        return FOLDER / f"{self.name}.json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The plan of one case."""
+
+    host: PlannedHost
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the verb prints with --json."""
+        plain: dict[str, Any] = json.loads(json.dumps(plan_json([self.host])))
+        return plain
+
+
+@cache
+def cases() -> tuple[Case, ...]:
+    """Every case. Raises msgspec.ValidationError for an entry that is none."""
+    return msgspec.convert(load_yaml((FOLDER / "cases.yml").read_text("utf-8")), tuple[Case, ...])
+
+
+def facts_of(case: Case) -> Facts:
+    """The box of a case."""
+    if case.recorded:
+        path = DATA / "recorded-hosts" / f"{case.recorded}.facts.json"
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        plain = described(**case.box, require_gpu=case.require_gpu).to_json()
+    return Facts.decode(_laid_over(plain, case.also))
+
+
+def answer(case: Case) -> Answer:
+    """What the plan says of it."""
+    return Answer(PlannedHost(case.name, _outline(case)))
+
+
+def _outline(case: Case) -> Outline:
+    facts, load = facts_of(case), Load(case.context, case.batch, case.images)
+    wish = Wish(case.runtime, case.quantization, load)
+    terms = Terms(case.cuda, case.require_gpu, case.upgrade)
+    if case.model in profiles.names():
+        return of_profile(facts, profiles.load(case.model), wish, terms)
+    base = profiles.load(case.profile) if case.profile else None
+    shape = catalogue.shape(case.model)
+    return of_model(facts, shape.name, shape, wish, terms, base)
+
+
+def _laid_over(under: Any, over: Any) -> Any:
+    """Mappings are merged; what stands in a list's or a value's place replaces it."""
+    if not isinstance(under, Mapping) or not isinstance(over, Mapping):
+        return over
+    return {**under, **{key: _laid_over(under.get(key), value) for key, value in over.items()}}
+
+
+def written(document: Mapping[str, Any]) -> str:
+    """A document as its file holds it."""
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def differing() -> list[Case]:
+    """The cases whose documents are not what the plan says now, or are missing."""
+    return [
+        case
+        for case in cases()
+        if not case.path.is_file() or case.path.read_text("utf-8") != written(answer(case).document)
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit 1 when documents differ and are not written."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.plan_cases", description=__doc__)
+    parser.add_argument("case", nargs="*", help="none: all")
+    parser.add_argument("--write", action="store_true", help="renew the documents")
+    parser.add_argument("--show", action="store_true", help="print the plans as a person reads them")
+    options = parser.parse_args(argv)
+    known = {case.name: case for case in cases()}
+    if unknown := sorted(set(options.case) - set(known)):
+        parser.error(f"no case {unknown[0]}")
+    which = [known[name] for name in options.case or known]
+    if options.show:
+        for case in which:
+            print(f"== {case.name}: {case.shows}")
+            print("\n".join(text(answer(case).host, why=False)))
+        return 0
+    stale = [case for case in differing() if case in which]
+    for case in stale:
+        if options.write:
+            case.path.write_text(written(answer(case).document), encoding="utf-8")
+        print(f"{'wrote' if options.write else 'differs:'} {case.path.name}")
+    return 0 if options.write or not stale else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
