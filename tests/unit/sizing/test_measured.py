@@ -45,6 +45,9 @@ TRANSFORMERS = [
     (QWEN, "auto", 4096, 1, 1488.6),
     (WIDE, "float32", 1024, 1, 6090.0), (WIDE, "auto", 1024, 1, 2486.2), (WIDE, "auto", 1024, 4, 3256.9),
     (WIDE, "auto", 4096, 1, 3211.1),
+    # Measured after every constant was set.
+    (GQA, "auto", 2048, 2, 1186.8), (QWEN, "auto", 2048, 2, 1507.8), (GQA, "float16", 512, 8, 1605.6),
+    (GEMMA, "auto", 2048, 2, 1080.0),
 ]  # fmt: skip
 # Context, the whole cache, MB at the peak: Gemma's own Q4_K_M.
 LLAMA = [
