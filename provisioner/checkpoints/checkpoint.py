@@ -80,7 +80,10 @@ def checkpoint(model: str, runtime: str = "transformers", env: Mapping[str, str]
     runtime = "llama" if origins.wants_gguf(model) else runtime
     files: Files
     if model.startswith("path:"):
-        place = Path(model.removeprefix("path:")).expanduser().absolute()
+        said = model.removeprefix("path:")
+        if not said:
+            raise UsageError("path: names no place", hint="say path:FOLDER or path:FILE of this machine")
+        place = Path(said).expanduser().absolute()
         name, source = origins.parse_model(f"path:{place}", runtime)
         files = Folder(place, source)
     else:
@@ -107,6 +110,10 @@ def _read(name: str, files: Files) -> Checkpoint:
     with ThreadPoolExecutor(max_workers=min(CONNECTIONS, len(weights))) as pool:
         headers = list(pool.map(lambda one: _header(files, one), weights))
     tensors = [tensor for header in headers for tensor in header.tensors]
+    if not tensors:
+        raise UsageError(
+            f"{files.place}: {weights[0]} holds no tensors", hint="take it from its publisher again"
+        )
     kind = headers[0].format
     if kind == "gguf":
         metadata = _with_lists(files, weights[0], headers[0])

@@ -24,16 +24,16 @@ class Folder:
     def __init__(self, place: Path, source: Mapping[str, Any]) -> None:
         self.place = str(place)
         if place.is_file():
-            # The configuration of one safetensors file is beside it.
-            beside = [place.with_name("config.json")] if place.suffix == ".safetensors" else []
-            self._files = {one.name: one for one in [place, *beside] if one.is_file()}
-            return
-        if not place.is_dir():
+            # Beside it are its configuration, and the other parts of what is split.
+            found = {one.name: one for one in place.parent.iterdir() if one.is_file()}
+            source = {**source, "file": place.name}
+        elif place.is_dir():
+            found = {name: place / name for name in names_below(str(place))}
+        else:
             raise UsageError(
                 f"{place}: no such file or folder on this machine", hint="name the weights, or their folder"
             )
-        found = {name: place / name for name in names_below(str(place))}
-        listed = [Remote(name, (), path.stat().st_size) for name, path in found.items()]
+        listed = [Remote(name, (), None) for name in found]
         try:
             taken = choose(listed, source, self.place)
         except TargetError as error:
@@ -45,8 +45,13 @@ class Folder:
         return list(self._files)
 
     def size(self, name: str) -> int:
-        """Of a file, in bytes."""
-        return self._files[name].stat().st_size
+        """Of a file, in bytes. Raises UsageError for a link that leads nowhere."""
+        try:
+            return self._files[name].stat().st_size
+        except OSError as error:
+            raise UsageError(
+                f"{self._files[name]}: {error.strerror}", hint="name a folder that holds the files themselves"
+            ) from error
 
     def open(self, name: str) -> BinaryIO:
         """The file itself."""

@@ -181,9 +181,11 @@ def _python(way: PythonWay) -> Route:
 
 
 def _environment(case: Case) -> Route:
-    lock = case.ask.profile.environment.lock
-    packages = case.stack.wheels if case.stack else ()
-    what = f"the locked environment {lock}" + (f" with {', '.join(packages)}" if packages else "")
+    lock, stack = case.ask.profile.environment.lock, case.stack
+    packages = stack.wheels if stack else ()
+    locked = stack is None or stack.lock is not None
+    what = f"the locked environment {lock}" if locked else f"the environment {lock}, which has no lock yet,"
+    what += f" with {', '.join(packages)}" if packages else ""
     return Route("environment", "install", lock, "uv", packages, what)
 
 

@@ -197,6 +197,11 @@ class Stack(Sourced, frozen=True):
     lock: str | None = None
     ran: str = ""
 
+    @property
+    def environment(self) -> str:
+        """What a profile calls it: its lock, or its own name where there is no lock yet."""
+        return self.lock or self.name
+
 
 Entry = TypeVar("Entry", bound=Sourced)
 
@@ -271,3 +276,8 @@ def wheels() -> tuple[Wheel, ...]:
 def stacks() -> tuple[Stack, ...]:
     """Every stack of wheels that is known, the preferred ones first."""
     return read("stacks", Stack)
+
+
+def stack_of(environment: str) -> Stack | None:
+    """The stack that a profile's environment is, None for a lock of the user's own."""
+    return next((stack for stack in stacks() if stack.environment == environment), None)

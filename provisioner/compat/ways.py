@@ -9,7 +9,7 @@ from provisioner import profiles
 from provisioner.compat import knowledge
 from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
-from provisioner.profiles import Environment, Profile, Requires
+from provisioner.profiles import Environment, Profile, Requires, lockfiles
 from provisioner.sizing import catalogue
 from provisioner.sizing.data import quantizations
 from provisioner.sizing.model import Answer, Load, Runtime, Shape, Way
@@ -44,7 +44,7 @@ def way_of(profile: Profile, wish: Wish | None = None) -> Way:
 
 def on_gpu(profile: Profile) -> bool:
     """Whether the profile's environment runs its model on a GPU."""
-    stack = next((one for one in knowledge.stacks() if one.lock == profile.environment.lock), None)
+    stack = knowledge.stack_of(profile.environment.lock)
     return profile.needs_gpu or (stack is not None and stack.device == "cuda")
 
 
@@ -109,11 +109,16 @@ def environments(profile: Profile, runtime: str, device: str) -> list[Profile]:
     if not known:
         names = dict.fromkeys(stack.runtime for stack in knowledge.stacks())
         raise UsageError(f"--runtime {runtime}: no wheels of it are known", hint=f"known: {', '.join(names)}")
-    python = profile.environment.python
     return [
-        replace(profile, environment=Environment(lock=stack.lock or stack.name, python=python))
+        replace(profile, environment=Environment(stack.environment, _python(stack, profile)))
         for stack in [one for one in known if one.device == device] or known
     ]
+
+
+def _python(stack: knowledge.Stack, profile: Profile) -> str:
+    """The interpreters that a lock was resolved for; without one the wheels say, and the profile."""
+    lock = lockfiles.find(stack.environment)
+    return lock.interpreters if lock else profile.environment.python
 
 
 def profile_of_model(name: str, shape: Shape, base: Profile) -> Profile:

@@ -60,6 +60,14 @@ class Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError(f"lock {self.name}: one that is not universal serves one Python on one platform")
 
     @property
+    def interpreters(self) -> str:
+        """The Pythons that it was resolved for, as a constraint: ==3.11.*, or >=3.10,<3.14."""
+        if len(self.python) == 1:
+            return f"=={self.python[0]}.*"
+        major, _, minor = self.python[-1].partition(".")
+        return f">={self.python[0]},<{major}.{int(minor) + 1}"
+
+    @property
     def standing(self) -> str:
         """run on Debian 12 (Linux x86-64); resolved, not run: Linux aarch64, macOS arm64."""
         ran = [f"run on {one.ran} ({WORDS[one.platform]})" for one in self.platforms if one.ran]

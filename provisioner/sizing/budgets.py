@@ -153,7 +153,8 @@ def check(shape: Shape, way: Way, load: Load) -> None:
     )
     for name, value, least, most in wrong:
         if not least <= value <= most:
-            raise UsageError(f"{name} {value} cannot be", hint=f"say {least} or more")
+            hint = f"say {least} or more" if value < least else f"say at most {most}"
+            raise UsageError(f"{name} {value} cannot be", hint=hint)
     if not can_divide(shape, way, way.gpus):
         raise UsageError(
             f"{shape.name} cannot be divided among {way.gpus} GPUs",

@@ -248,6 +248,8 @@ def _notes(shape: Shape, load: Load, ordered: Sequence[Variant], best: Variant |
         notes["context"] = (
             f"{load.context} tokens are more than the {shape.context} that the model was made for"
         )
+    if load.images and shape.vision is None:
+        notes["images"] = f"nothing is known of how {shape.name} sees: they are not counted"
     if shape.vision and load.images * shape.vision.tokens_per_image > load.context:
         notes["images"] = (
             f"{load.images} images are {load.images * shape.vision.tokens_per_image} tokens, "

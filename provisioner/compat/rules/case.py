@@ -51,9 +51,8 @@ class Case:
 
     @cached_property
     def stack(self) -> knowledge.Stack | None:
-        """The wheels of the profile's environment, None where nothing is known of its lock."""
-        lock = self.ask.profile.environment.lock
-        return next((stack for stack in knowledge.stacks() if stack.lock == lock), None)
+        """The wheels of the profile's environment, None where nothing is known of it."""
+        return knowledge.stack_of(self.ask.profile.environment.lock)
 
     @cached_property
     def gpu_route(self) -> bool:

@@ -242,7 +242,10 @@ def fits(python: str, wanted: str) -> bool:
 
 
 def in_words(wanted: str) -> str:
-    """A constraint on the interpreter for a person: "3.10 or newer", "3.11"."""
+    """A constraint on the interpreter for a person: "3.10 or newer", "3.11", "3.10 to 3.13"."""
+    both = re.fullmatch(r">=(3\.\d+),<3\.(\d+)", wanted)
+    if both is not None:
+        return f"{both.group(1)} to 3.{int(both.group(2)) - 1}"
     one = re.fullmatch(r"(>=|==)\s*(\d+\.\d+)(\.\*)?", wanted.strip())
     if one is None:
         return wanted

@@ -48,6 +48,39 @@ def test_shards_are_one_model(tmp_path: Path) -> None:
     assert checkpoint(f"path:{tmp_path}").shape.parameters == made.values_of(SHAPES)
 
 
+def test_one_shard_stands_for_all_of_them(tmp_path: Path) -> None:
+    first, second = (tmp_path / f"model-0000{number}-of-00002.safetensors" for number in (1, 2))
+    made.safetensors(first, made.tensors(range(1)))
+    (tmp_path / "config.json").write_text(json.dumps(made.CONFIG))
+    assert fails(f"path:{first}") == (
+        f"{first} has 1 of the 2 parts of model",
+        "choose another revision, or a repository that is whole",
+    )
+    made.safetensors(second, made.tensors(range(1, 2), embedding=False))
+    assert checkpoint(f"path:{first}").shape.parameters == made.values_of(SHAPES)
+
+
+def test_only_the_weights_need_lead_somewhere(tmp_path: Path) -> None:
+    (folder(tmp_path) / "notes.md").symlink_to("nowhere")
+    assert checkpoint(f"path:{tmp_path}").shape.parameters == made.values_of(SHAPES)
+    weights = tmp_path / "model.safetensors"
+    weights.unlink()
+    weights.symlink_to("nowhere")
+    assert fails(f"path:{tmp_path}") == (
+        f"{weights}: No such file or directory",
+        "name a folder that holds the files themselves",
+    )
+
+
+def test_weights_without_a_tensor(tmp_path: Path) -> None:
+    made.safetensors(folder(tmp_path) / "model.safetensors", {})
+    assert fails(f"path:{tmp_path}") == (f"{tmp_path}: model.safetensors holds no tensors", AGAIN)
+
+
+def test_a_path_to_nowhere() -> None:
+    assert fails("path:") == ("path: names no place", "say path:FOLDER or path:FILE of this machine")
+
+
 def test_a_gguf_with_a_value_for_each_layer(tmp_path: Path) -> None:
     found = checkpoint(f"path:{made.gguf(tmp_path / 'small.gguf')}")
     assert (found.name, found.format) == ("small", "gguf")

@@ -10,6 +10,7 @@ import pytest
 
 from provisioner import profiles
 from provisioner.compat import knowledge
+from provisioner.compat.decide import Decision
 from provisioner.compat.described import described
 from provisioner.compat.outline import Outline, Terms, of_model, of_profile
 from provisioner.compat.ways import Wish, quantization, quantization_of, shape_of
@@ -102,6 +103,40 @@ def test_of_several_environments_the_first_that_the_box_can_have(monkeypatch: py
     found = model_on("Qwen3-8B")
     assert (found.possible, found.ask.profile.environment.lock) == (False, "impossible")
     assert any("glibc 9.9" in fact.text for chain in found.chains for fact in chain)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "gpu", "python"), [("transformers", "none", "3.11"), ("sglang", "H100", "3.12")]
+)
+def test_the_interpreter_is_one_that_the_lock_was_resolved_for(runtime: str, gpu: str, python: str) -> None:
+    found = model_on("Qwen3-8B", Wish(runtime=runtime), os="debian13", gpu=gpu)
+    assert isinstance(found.decided, Decision)
+    route = found.decided.route("python")
+    assert (route.action, route.version) == ("install", python)
+
+
+UNLOCKED = [stack for stack in knowledge.stacks() if stack.lock is None]
+
+
+@pytest.mark.parametrize("stack", UNLOCKED, ids=lambda stack: stack.name)
+def test_an_environment_without_a_lock_is_compared_too_and_called_so(
+    stack: knowledge.Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knowledge, "stacks", lambda: (stack,))
+    found = model_on("Qwen3-8B", Wish(runtime=stack.runtime), gpu="H100")
+    assert isinstance(found.decided, Decision)
+    assert found.decided.route("environment").text == (
+        f"the environment {stack.name}, which has no lock yet, with {', '.join(stack.wheels)}"
+    )
+    assert not any("is not known here" in note for note in found.decided.notes)
+    old = model_on("Qwen3-8B", Wish(runtime=stack.runtime), gpu="GTX 1080 Ti")
+    assert not old.possible
+
+
+@pytest.mark.parametrize("runtime", ["vllm", "sglang"])
+def test_a_runtime_that_needs_a_gpu_is_impossible_without_one(runtime: str) -> None:
+    found = profile_on("autoglm-phone-9b", Wish(runtime=runtime), gpu="none")
+    assert [[fact.id for fact in chain] for chain in found.chains] == [["gpu.none", "request.profile.gpu"]]
 
 
 def test_a_runtime_without_wheels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

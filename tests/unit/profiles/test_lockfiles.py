@@ -29,6 +29,16 @@ def test_every_lock_file_is_in_the_table_with_its_input() -> None:
         assert named == {path.stem for path in lockfiles.HERE.glob(f"*{suffix}")}
 
 
+@pytest.mark.parametrize(
+    ("name", "interpreters"),
+    [("transformers-cpu", "==3.11.*"), ("sglang-cuda", ">=3.10,<3.13"), ("vllm-cuda", ">=3.10,<3.14")],
+)
+def test_the_interpreters_that_a_lock_was_resolved_for(name: str, interpreters: str) -> None:
+    lock = lockfiles.find(name)
+    assert lock is not None
+    assert lock.interpreters == interpreters
+
+
 @pytest.mark.parametrize("lock", lockfiles.locks(), ids=lambda lock: lock.name)
 def test_every_lock_file_is_whole_and_holds_what_its_input_names(lock: Lock) -> None:
     pinned = {pin.name for pin in lockfiles.pins(profiles.lock_text(lock.name), lock.name)}

@@ -104,6 +104,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "a negative context": ({}, {"context": -5}, "context -5 cannot be", "say 1 or more"),
     "no requests": ({}, {"batch": 0}, "batch 0 cannot be", "say 1 or more"),
     "negative images": ({}, {"images": -1}, "images -1 cannot be", "say 0 or more"),
+    "an absurd context": ({}, {"context": 1 << 40}, f"context {1 << 40} cannot be", "say at most 2147483648"),
     "no GPUs": ({"gpus": 0}, {}, "gpus 0 cannot be", "say 1 or more"),
     "negative layers": ({"gpu_layers": -1}, {}, "gpu_layers -1 cannot be", "say 0 or more"),
     "more than the GPU": (

@@ -134,6 +134,8 @@ def test_notes() -> None:
     assert found.notes["context"] == "100000 tokens are more than the 65536 that the model was made for"
     assert found.notes["images"] == "40 images are 134160 tokens, more than the context of 100000"
     assert found.notes["awq4"].startswith("needs a checkpoint that is quantised this way already")
+    blind = answer(catalogue.shape("7B"), RTX_4090, Load(images=1))
+    assert blind.notes["images"] == "nothing is known of how 7B sees: they are not counted"
 
 
 def test_the_way_that_was_asked_for_is_chosen() -> None:
