@@ -184,6 +184,8 @@ def _environment(case: Case) -> Route:
     lock, stack = case.ask.profile.environment.lock, case.stack
     packages = stack.wheels if stack else ()
     locked = stack is None or stack.lock is not None
+    if not (locked or packages):
+        return Route("environment", "none", text=f"{lock}: this tool has no lock for it yet")
     what = f"the locked environment {lock}" if locked else f"the environment {lock}, which has no lock yet,"
     what += f" with {', '.join(packages)}" if packages else ""
     return Route("environment", "install", lock, "uv", packages, what)

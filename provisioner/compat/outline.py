@@ -229,4 +229,4 @@ def _notes(ask: Ask, told: Answer | None) -> Iterator[str]:
     for variant in dict.fromkeys((told.chosen.way, told.best.way if told.best else told.chosen.way)):
         if not has_stack(variant):
             where = "GPUs" if variant.device == "cuda" else "the CPU"
-            yield f"{named(variant)} on {where}: this tool has no environment for it yet"
+            yield f"{named(variant)} on {where}: planned only, as no profile runs a model that way yet"

@@ -11,6 +11,7 @@ from provisioner.compat.outline import Outline
 from provisioner.compat.solver import Fact
 from provisioner.report import words
 from provisioner.report.plan import PlannedHost, weights_bytes
+from provisioner.sizing.data import quantizations
 from provisioner.sizing.model import Answer, Load, Machine, Part, Variant
 from provisioner.sizing.plan import named
 
@@ -107,7 +108,15 @@ def _weights(outline: Outline) -> str:
         text += f" at {place}"
     kind = outline.answer.chosen.way.quantization if outline.answer else "none"
     listed = outline.ask.profile.model.files
-    return text if kind == "none" or listed else f"{text}, quantised to {kind}"
+    return text if kind == "none" or listed else f"{text}, {_made(kind)}"
+
+
+def _made(kind: str) -> str:
+    """How weights come to be of a kind."""
+    entry = quantizations()[kind]
+    if entry.runtimes == ("llama",):
+        return f"as a GGUF of {kind}"
+    return f"as a checkpoint in {kind}" if entry.needs else f"made {kind} while loading"
 
 
 def _memory(answer: Answer, machine: Machine, load: Load) -> Iterator[Block]:

@@ -10,8 +10,10 @@ from provisioner.compat.rules.systems import never
 from provisioner.compat.solver import Constraint, Fact, always
 from provisioner.compat.ways import way_of
 from provisioner.sizing.budgets import needs, rooms, settled
+from provisioner.sizing.data import constant
 from provisioner.sizing.model import Shape, Way
 from provisioner.sizing.plan import gpu_for, largest_context, named
+from provisioner.sizing.runtimes import size
 
 
 def vram_wanted(case: Case) -> int:
@@ -62,6 +64,8 @@ def _takes(case: Case, shape: Shape, count: int, of: str) -> Fact:
     way = case.ask.way
     if of == "VRAM" and way is not None and way.runtime == "vllm":
         text += f", and vLLM leaves {1 - way.utilization:.0%} of it free"
+    if of == "memory":
+        text += f", beside {size(constant('machine', 'ram').nbytes)} of the system's own"
     return Fact(f"sizing.{of}", text, "data", shape.source, shape.confidence)
 
 

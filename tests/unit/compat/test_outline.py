@@ -84,7 +84,12 @@ def test_a_model_without_a_profile_gets_the_best_way_there_is_an_environment_for
 def test_a_way_without_an_environment_is_named() -> None:
     found = model_on("Qwen3-8B", Wish(runtime="llama", quantization="q4_k_m"))
     assert way(found) == ("llama", "cuda", "Q4_K_M")
-    assert "Q4_K_M through llama.cpp on GPUs: this tool has no environment for it yet" in found.notes
+    said = "Q4_K_M through llama.cpp on GPUs: planned only, as no profile runs a model that way yet"
+    assert said in found.notes
+    assert isinstance(found.decided, Decision)
+    environment, driver = found.decided.route("environment"), found.decided.route("driver")
+    assert (environment.action, environment.text) == ("none", "llama-cuda: this tool has no lock for it yet")
+    assert driver.action != "none"
 
 
 def test_of_several_environments_the_first_that_the_box_can_have(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,9 @@ def test_environments_for_the_device_come_first_and_others_only_without_them() -
 
     assert locks("transformers", "cuda")[0] == "transformers-cuda"
     assert all("cuda" not in lock for lock in locks("transformers", "cpu"))
-    assert locks("llama", "cuda") == locks("llama", "cpu")
+    # None of ours yet, so by the name of its wheels: a GPU wants a driver, which the CPU's do not.
+    assert locks("llama", "cuda") == ["llama-cuda"]
+    assert locks("vllm", "cpu") == locks("vllm", "cuda")
 
 
 def test_a_model_without_a_profile_sets_no_minima_and_has_no_digests() -> None:

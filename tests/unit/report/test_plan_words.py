@@ -21,7 +21,7 @@ POSSIBLE = """\
     python       keep     Python 3.12 is kept
     environment  install  the locked environment lock
     Secure Boot           enrol it
-    weights      fetch    14 GB as published at org/imagined, quantised to nf4
+    weights      fetch    14 GB as published at org/imagined, made nf4 while loading
   VRAM: 6.0 GB of 8.0 GB, 2.0 GB left
     weights   5.0 GB  why weights
     kv cache  1.0 GB  why kv cache

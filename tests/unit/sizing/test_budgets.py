@@ -42,16 +42,16 @@ def test_every_part_says_why_and_by_whom(way: Way) -> None:
 # Bytes of VRAM and RAM on a machine → the verdict.
 VERDICTS: dict[str, tuple[Way, int, int, Machine, bool | None, str]] = {
     "both fit": (
-        WAYS[0], 20 * GB, 10 * GB, MACHINE, True, "3.5 GB of VRAM and 53.4 GB of RAM left",
+        WAYS[0], 20 * GB, 10 * GB, MACHINE, True, "3.5 GB of VRAM and 53.8 GB of RAM left",
     ),
     "no VRAM left": (WAYS[0], 30 * GB, 10 * GB, MACHINE, False, "6.5 GB of VRAM are lacking"),
     "neither": (
-        WAYS[0], 30 * GB, 70 * GB, MACHINE, False, "6.5 GB of VRAM are lacking and 6.6 GB of RAM are lacking",
+        WAYS[0], 30 * GB, 70 * GB, MACHINE, False, "6.5 GB of VRAM are lacking and 6.2 GB of RAM are lacking",
     ),
     "the share of vLLM": (
         WAYS[4], 22 * GB, 10 * GB, MACHINE, False, "832 MB of VRAM are lacking of the 90% that vLLM takes",
     ),
-    "on the CPU": (WAYS[2], 0, 10 * GB, MACHINE, True, "53.4 GB of RAM left"),
+    "on the CPU": (WAYS[2], 0, 10 * GB, MACHINE, True, "53.8 GB of RAM left"),
     "a GPU that says nothing of its memory": (
         WAYS[0], 20 * GB, 10 * GB, Machine(64 * GB, None, 1), None, "the GPU's memory is not known",
     ),
@@ -59,7 +59,7 @@ VERDICTS: dict[str, tuple[Way, int, int, Machine, bool | None, str]] = {
         WAYS[0], 20 * GB, 10 * GB, Machine(None, 24 * GB, 1), None, "the machine's memory is not known",
     ),
     "one memory for both": (
-        WAYS[0], 60 * GB, 10 * GB, Machine(128 * GB, None, 1, unified=True), True, "57.4 GB of RAM left",
+        WAYS[0], 60 * GB, 10 * GB, Machine(128 * GB, None, 1, unified=True), True, "57.8 GB of RAM left",
     ),
     "more GPUs than there are": (
         replace(WAYS[0], gpus=2), 10 * GB, 10 * GB, MACHINE, False, "10.0 GB of VRAM are lacking",
