@@ -273,11 +273,6 @@ def wheels() -> tuple[Wheel, ...]:
     return read("wheels", Wheel)
 
 
-def stack_of(lock: str) -> Stack | None:
-    """The stack that a lock, or the name of a stack without one, stands for; None where nothing is known."""
-    return next((stack for stack in stacks() if (stack.lock or stack.name) == lock), None)
-
-
 def stacks() -> tuple[Stack, ...]:
     """Every stack of wheels that is known, the preferred ones first."""
     return read("stacks", Stack)
