@@ -110,7 +110,9 @@ def _planner(model: str | None, said: dict[str, Any]) -> Planner:
         wish=Wish(
             said["runtime"], said["quantization"], Load(said["context"], said["batch"], said["images"])
         ),
-        terms=Terms(said["cuda"], said["require_gpu"], said["upgrade"]),
+        terms=Terms(
+            said["cuda"], said["require_gpu"], said["upgrade"], own_lock="environment.lock" in overrides
+        ),
         require_gpu=said["require_gpu"],
     )
     return _of_default(settings) if model is None else _of_named(model, settings)

@@ -18,6 +18,7 @@ from provisioner.compat.ways import (
     of_wish,
     profile_of_model,
     shape_of,
+    siblings,
     way_of,
 )
 from provisioner.errors import UsageError
@@ -83,13 +84,14 @@ def _other_way(answer: Answer) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Terms:
-    """What is asked for beside the model."""
+    """What is asked for beside the model; `own_lock`: the environment was named, and no other is meant."""
 
     cuda: str | None = None
     require_gpu: bool = False
     upgrade: bool = False
     scope: Literal["auto", "system", "user"] = "auto"
     installs: frozenset[str] = frozenset({"driver", "toolkit"})
+    own_lock: bool = False
 
     def ask(self, profile: Profile, shape: Shape | None, load: Load, way: Way) -> Ask:
         """The question to the solver."""
@@ -162,11 +164,23 @@ def of_profile(facts: Facts, profile: Profile, wish: Wish, terms: Terms) -> Outl
     shape = shape_of(profile)
     if shape is not None and (wish.runtime or wish.quantization):
         profile = replace(profile, requires=Requires())
-    tries = [profile]
     if wish.runtime is not None:
         tries = environments(profile, wish.runtime, "cuda" if facts.gpus else "cpu")
+    else:
+        tries = [profile, *([] if terms.own_lock else siblings(profile))]
     asks = [terms.ask(one, shape, wish.load, way_of(one, wish)) for one in tries]
-    return _as_of(wish, _first(facts, asks))
+    found = _as_of(wish, _first(facts, asks))
+    return found if wish.runtime is not None else _instead(found, asks[0])
+
+
+def _instead(found: Outline, usual: Ask) -> Outline:
+    """With the reason, where it is another environment than the profile's own."""
+    own, taken = usual.profile.environment.lock, found.ask.profile.environment.lock
+    why = decide(found.box, usual) if taken != own else None
+    if not isinstance(why, Conflict):
+        return found
+    chain = " → ".join(fact.text for fact in why.chains[0])
+    return replace(found, notes=(*found.notes, f"the environment {taken}, not {own}: {chain}"))
 
 
 def of_model(

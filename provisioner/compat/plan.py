@@ -113,6 +113,7 @@ def terms_of(settings: Settings) -> Terms:
         upgrade=settings.upgrade,
         scope=settings.scope,
         installs=INSTALLS,
+        own_lock="environment.lock" in settings.profile_overrides,
     )
 
 

@@ -115,6 +115,21 @@ def environments(profile: Profile, runtime: str, device: str) -> list[Profile]:
     ]
 
 
+def siblings(profile: Profile) -> list[Profile]:
+    """The profile in the other locked environments of its runtime and device, if its own is ours."""
+    own = knowledge.stack_of(profile.environment.lock)
+    if own is None:
+        return []
+    others = [
+        stack.environment
+        for stack in knowledge.stacks()
+        if stack.lock is not None
+        and stack != own
+        and (stack.runtime, stack.device) == (own.runtime, own.device)
+    ]
+    return [one for one in environments(profile, own.runtime, own.device) if one.environment.lock in others]
+
+
 def _python(stack: knowledge.Stack, profile: Profile) -> str:
     """The interpreters that a lock was resolved for; without one the wheels say, and the profile."""
     lock = lockfiles.find(stack.environment)

@@ -45,3 +45,20 @@ def test_whose_reasons_are_told(words: dict[str, Any], terms: Terms, profile: st
     choice = choose(described(**{"os": "ubuntu24.04", "memory": "64GB"} | words), Settings(), terms)
     assert not choice.outline.possible
     assert (choice.profile.name, choice.outline.chains[0][0].text) == (profile, first)
+
+
+def test_an_environment_that_cannot_be_had_is_answered_with_another_and_the_reason() -> None:
+    box = described(os="ubuntu24.04", memory="128GB", gpu="GB10", arch="aarch64")
+    found = choose(box, Settings(), Terms()).outline
+    assert (found.possible, found.ask.profile.environment.lock) == (True, "transformers-cuda13")
+    (note,) = [note for note in found.notes if note.startswith("the environment ")]
+    assert note.startswith("the environment transformers-cuda13, not transformers-cuda: aarch64 here → ")
+    named = choose(box, Settings(profile=BF16), Terms(own_lock=True)).outline
+    assert not named.possible
+
+
+def test_a_machine_that_the_usual_environment_serves_is_told_of_no_other() -> None:
+    box = described(os="ubuntu24.04", memory="64GB", gpu="RTX 4090", arch="x86_64")
+    found = choose(box, Settings(), Terms()).outline
+    assert found.ask.profile.environment.lock == "transformers-cuda"
+    assert not any(note.startswith("the environment ") for note in found.notes)
