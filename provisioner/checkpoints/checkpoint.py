@@ -87,7 +87,7 @@ def checkpoint(model: str, runtime: str = "transformers", env: Mapping[str, str]
         name, source = origins.parse_model(f"path:{place}", runtime)
         files = Folder(place, source)
     else:
-        name, source = origins.parse_model(_with_digest(model), runtime)
+        name, source = _parsed(model, runtime)
         files = Published(model, source, env)
     try:
         return _read(name, files)
@@ -95,9 +95,14 @@ def checkpoint(model: str, runtime: str = "transformers", env: Mapping[str, str]
         files.close()
 
 
-def _with_digest(model: str) -> str:
-    """A plan needs no digest of a file: nothing of it is kept."""
-    return f"{model}#sha256={'0' * 64}" if model.startswith("http") and "#" not in model else model
+def _parsed(model: str, runtime: str) -> tuple[str, dict[str, Any]]:
+    """As `parse_model`, but a plan needs no digest of a file: nothing of it is kept."""
+    digest = f"#sha256={'0' * 64}" if model.startswith("http") and "#" not in model else ""
+    try:
+        return origins.parse_model(model + digest, runtime)
+    except UsageError as error:
+        # Nobody said it, so nobody is told of it.
+        raise UsageError(error.message.replace(digest, ""), hint=error.hint) from error
 
 
 def _read(name: str, files: Files) -> Checkpoint:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from provisioner import profiles
 from provisioner.compat.box import Box, box_from
 from provisioner.compat.decide import Ask, Decision, decide
 from provisioner.compat.solver import Conflict, Fact
@@ -23,7 +25,7 @@ from provisioner.compat.ways import (
 )
 from provisioner.errors import UsageError
 from provisioner.facts import Facts
-from provisioner.profiles import Profile, Requires
+from provisioner.profiles import Profile, Requires, lockfiles
 from provisioner.sizing.model import Answer, Load, Machine, Runtime, Shape, Variant, Verdict, Way
 from provisioner.sizing.plan import answer, named
 from provisioner.sizing.runtimes import size
@@ -159,8 +161,10 @@ def _by_vram(variant: Variant) -> Variant:
 
 def of_profile(facts: Facts, profile: Profile, wish: Wish, terms: Terms) -> Outline:
     """The plan of a profile. Another way of running it than its own is judged by its bytes, not by the
-    profile's minima. Raises UsageError for a wish that names nothing.
+    profile's minima. Raises UsageError for a wish that names nothing, and for a lock that is not there.
     """
+    if wish.runtime is None and lockfiles.find(profile.environment.lock) is None:
+        profiles.lock_text(profile.environment.lock)
     shape = shape_of(profile)
     if shape is not None and (wish.runtime or wish.quantization):
         profile = replace(profile, requires=Requires())
@@ -224,12 +228,16 @@ def _as_of(wish: Wish, found: Outline) -> Outline:
 
 
 def _first(facts: Facts, asks: list[Ask]) -> Outline:
-    """The plan of the first question that has one, else the first one's reasons why not."""
-    box = box_from(facts)
+    """The plan of the first question that has one, else why not, of the one that the least would help."""
+    box, nearest, least = box_from(facts), asks[0], math.inf
     for ask in asks if len(asks) > 1 else ():
-        if isinstance(decide(box, ask), Decision):
+        decided = decide(box, ask)
+        if isinstance(decided, Decision):
             return outline(facts, ask)
-    return outline(facts, asks[0])
+        changed = min((len(remedy.facts) for remedy in decided.remedies), default=math.inf)
+        if changed < least:
+            nearest, least = ask, changed
+    return outline(facts, nearest)
 
 
 def _notes(ask: Ask, told: Answer | None) -> Iterator[str]:

@@ -72,6 +72,16 @@ class Case:
             return self.ask.scope
         return "system" if self.box.root else "user"
 
+    def serves(self, route: knowledge.DriverRoute | knowledge.ToolkitRoute) -> bool:
+        """Whether a way to install serves the system, and is not only for somebody who asks for it."""
+        system, arch = self.box.system, self.box.arch
+        return (
+            system is not None
+            and system.name in route.systems
+            and (not arch or arch in route.arches)
+            and (not route.asked_only or route.route == self.ask.route)
+        )
+
     @cached_property
     def system(self) -> Fact:
         """Which system it is."""

@@ -175,15 +175,7 @@ def ways_of(case: Case) -> Ways:
 
 def routes(case: Case) -> list[DriverRoute]:
     """The ways that serve the system, without those that only somebody who asks gets."""
-    system, arch = case.box.system, case.box.arch
-    return [
-        route
-        for route in knowledge.driver_routes()
-        if system is not None
-        and system.name in route.systems
-        and (not arch or arch in route.arches)
-        and (not route.asked_only or case.ask.route == route.route)
-    ]
+    return [route for route in knowledge.driver_routes() if case.serves(route)]
 
 
 def _newest(entry: Branch) -> Fact:

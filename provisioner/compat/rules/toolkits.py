@@ -80,15 +80,7 @@ def _ways(case: Case) -> Iterator[ToolkitWay]:
 
 
 def _routes(case: Case) -> list[ToolkitRoute]:
-    system, arch = case.box.system, case.box.arch
-    return [
-        route
-        for route in knowledge.toolkit_routes()
-        if system is not None
-        and system.name in route.systems
-        and (not arch or arch in route.arches)
-        and (not route.asked_only or route.route == case.ask.route)
-    ]
+    return [route for route in knowledge.toolkit_routes() if case.serves(route)]
 
 
 def _asked_for(case: Case) -> Iterator[Constraint]:

@@ -77,6 +77,12 @@ def test_weights_without_a_tensor(tmp_path: Path) -> None:
     assert fails(f"path:{tmp_path}") == (f"{tmp_path}: model.safetensors holds no tensors", AGAIN)
 
 
+def test_an_address_of_no_file_is_told_as_it_was_said() -> None:
+    assert fails("https://") == (
+        "--model https://: names no file", "say --model https://host/file.gguf#sha256=…"
+    )  # fmt: skip
+
+
 def test_a_path_to_nowhere() -> None:
     assert fails("path:") == ("path: names no place", "say path:FOLDER or path:FILE of this machine")
 

@@ -120,6 +120,24 @@ def test_the_interpreter_is_one_that_the_lock_was_resolved_for(runtime: str, gpu
     assert (route.action, route.version) == ("install", python)
 
 
+def test_of_several_impossible_environments_the_nearest_says_why() -> None:
+    box: dict[str, Any] = {"gpu": None, "driver": None, "secure_boot": None, "arch": None}
+    wish = Wish(runtime="transformers")
+    facts = described(**BOX | box | {"os": "macos"})
+    found = of_model(facts, "7B", catalogue.shape("7B"), wish, Terms(cuda="12.4"))
+    assert found.ask.profile.environment.lock == "transformers-macos"
+    assert ["request.cuda" in [fact.id for fact in chain] for chain in found.chains] == [True]
+
+
+def test_a_lock_that_is_not_there_is_named() -> None:
+    profile = profiles.load("gemma3-270m", {"environment.lock": "lama"})
+    with pytest.raises(UsageError) as caught:
+        of_profile(described(**BOX), profile, Wish(), Terms())
+    assert (caught.value.message, caught.value.hint) == (
+        "lock lama: no such lock file", "did you mean llama?"
+    )  # fmt: skip
+
+
 UNLOCKED = [stack for stack in knowledge.stacks() if stack.lock is None and stack.wheels]
 
 
