@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,7 @@ def _of_named(model: str, settings: _Settings) -> Planner:
 def _of_default(settings: _Settings) -> Planner:
     from provisioner import profiles
     from provisioner.compat.choose import choose
+    from provisioner.compat.plan import route_note
     from provisioner.compat.request import Settings, blaming_the_box, remembered
 
     if settings.profile is not None:
@@ -163,7 +164,11 @@ def _of_default(settings: _Settings) -> Planner:
         with blaming_the_box(said, asked):
             if asked.model is not None:
                 return _of_named(asked.model, settings)(facts)
-            return choose(facts, asked, settings.terms, settings.wish).outline
+            choice = choose(facts, asked, settings.terms, settings.wish)
+            if not choice.outline.possible:
+                return choice.outline
+            notes = (*route_note(facts, choice), *choice.outline.notes)
+            return replace(choice.outline, notes=notes)
 
     return plan
 

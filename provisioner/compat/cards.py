@@ -29,6 +29,10 @@ class Card:
     entry: knowledge.Gpu
 
 
+# Cards of AMD and Intel, by the words that stand in their names.
+_OTHERS = re.compile(r"\b(amd|radeon|rx|vega|instinct|mi\d{2,3}x?|intel|arc|iris|uhd)\b", re.IGNORECASE)
+
+
 def cards(text: str) -> tuple[Card, ...]:
     """The cards that `text` names, several with "+" or a comma between them; () for "none".
 
@@ -76,6 +80,11 @@ def _entry(text: str) -> knowledge.Gpu:
     base = _key(_SIZE.sub("", text))
     same = exact or [one for one in knowledge.gpus() if base in {_key(_SIZE.sub("", n)) for n in _names(one)}]
     if not same:
+        if _OTHERS.search(text):
+            raise UsageError(
+                f"--gpu {text}: no NVIDIA GPU",
+                hint="GPUs of other makers are not used: --gpu none is the CPU route",
+            )
         known = [_NOISE.sub("", name).strip() for one in knowledge.gpus() for name in _names(one)]
         raise UsageError(f"--gpu {text}: no such GPU is known", hint=nearest_hint(_bare(text), known))
     fitting = [one for one in same if size is None or _has(one, int(size.group(1)))]

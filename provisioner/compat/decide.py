@@ -114,7 +114,12 @@ def _driver(case: Case, values: Mapping[str, Any]) -> Route:
         told = f"driver {version}, Windows' own" if version else "Windows' own driver"
         return Route("driver", "windows", version, text=told)
     if not way.installs:
-        text = f"driver {way.version} is kept" if way.kind == "keep" else "the driver that is there, if any"
+        there = (
+            "the driver that is there: one is needed"
+            if case.gpu_route
+            else "the driver that is there, if any"
+        )
+        text = f"driver {way.version} is kept" if way.kind == "keep" else there
         return Route("driver", "keep", version, text=text)
     by = way.route.route if way.route else "a way that depends on the system"
     return Route(

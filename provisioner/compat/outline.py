@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from provisioner import profiles
+from provisioner.compat import knowledge
 from provisioner.compat.box import Box, box_from
 from provisioner.compat.decide import Ask, Decision, decide
+from provisioner.compat.rules.wheels import runs_on
 from provisioner.compat.solver import Conflict, Fact
 from provisioner.compat.ways import (
     RUNTIMES,
@@ -27,11 +29,11 @@ from provisioner.errors import UsageError
 from provisioner.facts import Facts
 from provisioner.profiles import Profile, Requires, lockfiles
 from provisioner.sizing.model import Answer, Load, Machine, Runtime, Shape, Variant, Verdict, Way
-from provisioner.sizing.plan import answer, named
+from provisioner.sizing.plan import answer, helped, named
 from provisioner.sizing.runtimes import size
 
 EVERY: tuple[Runtime, ...] = tuple(dict.fromkeys(RUNTIMES.values()))
-_DOUBTFUL = {"memory": "from memory", "unconfirmed": "not confirmed"}
+_DOUBTFUL = {"memory": "were written down from memory", "unconfirmed": "are not confirmed"}
 # What the roles can install; a plan may name more, and then says whose work it is.
 INSTALLS: frozenset[str] = frozenset()
 # Bytes; more than any model takes.
@@ -113,10 +115,30 @@ class Terms:
 def outline(facts: Facts, ask: Ask) -> Outline:
     """The decision and the memory answer for one box; pure. `ask.way` None: the best way is looked at."""
     box = box_from(facts)
-    told = memory_of(ask.shape, box.machine, ask.load, ask.way) if ask.shape is not None else None
+    told = None
+    if ask.shape is not None:
+        told = memory_of(ask.shape, box.machine, ask.load, ask.way, tuple(filter(serving(box), EVERY)))
     decided = decide(box, ask)
     notes = (*_notes(ask, told), *_by_hand(decided))
     return Outline(facts, box, ask, decided, told, notes)
+
+
+def serving(box: Box) -> Callable[[Runtime], bool]:
+    """Whether a runtime has wheels with code for the GPU of a box; one without wheels is built for any."""
+    capability = box.largest.capability if box.largest else None
+    wheels = {f"{wheel.package}=={wheel.version}": wheel for wheel in knowledge.wheels()}
+
+    def serves(runtime: Runtime) -> bool:
+        found = [
+            [code for name in stack.wheels if name in wheels and (code := wheels[name].code_for(box.arch))]
+            for stack in knowledge.stacks()
+            if RUNTIMES[stack.runtime] == runtime and stack.device == "cuda"
+        ]
+        if capability is None or not found:
+            return True
+        return any(all(runs_on(code, capability) != "no" for code in codes) for codes in found)
+
+    return serves
 
 
 def _by_hand(decided: Decision | Conflict) -> Iterator[str]:
@@ -140,19 +162,19 @@ def memory_of(
     if not blind:
         return answer(shape, machine, load, way, runtimes)
     found = answer(shape, replace(machine, ram_bytes=_PLENTY), load, way, runtimes)
-    seen = {id(variant): _by_vram(variant) for variant in found.variants}
+    seen = {id(variant): _by_vram(shape, variant) for variant in found.variants}
     return replace(
         found,
         chosen=seen[id(found.chosen)],
-        best=seen[id(found.best)] if found.best else None,
+        best=next((one for one in seen.values() if one.verdict.fits), None),
         variants=tuple(seen[id(variant)] for variant in found.variants),
     )
 
 
-def _by_vram(variant: Variant) -> Variant:
+def _by_vram(shape: Shape, variant: Variant) -> Variant:
     room = variant.verdict.vram_room
-    if room is None:
-        return replace(variant, verdict=Verdict(None, None, None, "the machine's memory is not known"))
+    if room is None or (room >= 0 and helped(shape, variant.way)):
+        return replace(variant, verdict=Verdict(None, room, None, "the machine's memory is not known"))
     told = variant.verdict.because
     if room >= 0:
         told = f"{size(room)} of VRAM left; the machine's own memory is not known"
@@ -247,7 +269,7 @@ def _notes(ask: Ask, told: Answer | None) -> Iterator[str]:
         return
     if ask.shape is not None and ask.shape.confidence in _DOUBTFUL:
         name, doubt = ask.shape.name, _DOUBTFUL[ask.shape.confidence]
-        yield f"the numbers of {name} are {doubt}; hf:organisation/name has them read out of its files"
+        yield f"the numbers of {name} {doubt}; hf:organisation/name has them read out of its files"
     for variant in dict.fromkeys((told.chosen.way, told.best.way if told.best else told.chosen.way)):
         if not has_stack(variant):
             where = "GPUs" if variant.device == "cuda" else "the CPU"

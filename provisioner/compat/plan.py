@@ -118,7 +118,7 @@ def terms_of(settings: Settings) -> Terms:
 
 
 def _notes(facts: Facts, choice: Choice, decided: Decision, places: Places) -> Iterator[str]:
-    yield from _route_note(facts, choice)
+    yield from route_note(facts, choice)
     if decided.scope == "user":
         yield f"without root: everything goes under {places.code.rsplit('/', 1)[0]}"
     yield from decided.notes
@@ -127,10 +127,10 @@ def _notes(facts: Facts, choice: Choice, decided: Decision, places: Places) -> I
     yield from _warnings(facts)
 
 
-def _route_note(facts: Facts, choice: Choice) -> Iterator[str]:
+def route_note(facts: Facts, choice: Choice) -> Iterator[str]:
     """Why the GPU is not used, when it is not, or why not for a better profile."""
     name = choice.profile.name
-    if facts.python is None:
+    if facts.python is None and facts.why_unknown("python") is None:
         yield "no Python: it comes first, then the machine is looked at and planned for real"
     elif not facts.gpus and not choice.profile.needs_gpu:
         yield f"no NVIDIA GPU found: the CPU route, with {name}"

@@ -82,11 +82,13 @@ def of_wish(found: Answer, wish: Wish) -> list[Allowed]:
     runtime = RUNTIMES[wish.runtime] if wish.runtime else None
     kind = quantization(wish.quantization) if wish.quantization else None
     allowed = [
-        Allowed(one.way, bool(one.verdict.fits))
+        one
         for one in found.variants
         if runtime in (None, one.way.runtime) and kind in (None, one.way.quantization)
     ]
-    return sorted(allowed, key=lambda one: not one.fits)
+    # What is not known to fit comes before what is known not to.
+    allowed.sort(key=lambda one: (True, None, False).index(one.verdict.fits))
+    return [Allowed(one.way, bool(one.verdict.fits)) for one in allowed]
 
 
 def has_stack(way: Way) -> bool:

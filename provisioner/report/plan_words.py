@@ -12,7 +12,7 @@ from provisioner.compat.solver import Fact
 from provisioner.report import words
 from provisioner.report.plan import PlannedHost, weights_bytes
 from provisioner.sizing.data import quantizations
-from provisioner.sizing.model import Answer, Load, Machine, Part, Variant
+from provisioner.sizing.model import Answer, Load, Machine, Part, Shape, Variant, Way
 from provisioner.sizing.plan import named
 
 Tone = Literal["plain", "good", "bad", "dim"]
@@ -106,17 +106,23 @@ def _weights(outline: Outline) -> str:
         place = shape.source
     if place:
         text += f" at {place}"
-    kind = outline.answer.chosen.way.quantization if outline.answer else "none"
-    listed = outline.ask.profile.model.files
-    return text if kind == "none" or listed else f"{text}, {_made(kind)}"
+    if outline.answer is None or outline.ask.profile.model.files:
+        return text
+    return text + made(outline.answer.chosen.way, shape)
 
 
-def _made(kind: str) -> str:
-    """How weights come to be of a kind."""
-    entry = quantizations()[kind]
-    if entry.runtimes == ("llama",):
-        return f"as a GGUF of {kind}"
-    return f"as a checkpoint in {kind}" if entry.needs else f"made {kind} while loading"
+def made(way: Way, shape: Shape | None) -> str:
+    """What becomes of the published weights before they run; what nobody here does is said to be by hand."""
+    kind = way.quantization
+    if way.runtime == "llama":
+        if shape is not None and shape.format == "gguf":
+            return "" if kind == "none" else f"; as {kind} by hand, with llama-quantize"
+        return f"; as {'a' if kind == 'none' else f'a {kind}'} GGUF by hand, or published by others"
+    if kind == "none":
+        return ""
+    if quantizations()[kind].needs:
+        return f"; instead a checkpoint that is quantised to {kind} already"
+    return f", quantised to {kind} while loading"
 
 
 def _memory(answer: Answer, machine: Machine, load: Load) -> Iterator[Block]:
@@ -128,13 +134,7 @@ def _memory(answer: Answer, machine: Machine, load: Load) -> Iterator[Block]:
         chosen.verdict.because, *_largest(chosen, load),
     ), tone="good" if fits else "bad" if fits is False else "plain")  # fmt: skip
     yield _best(answer, machine)
-    others = [variant for variant in answer.variants if variant is not chosen]
-    fitting = [variant for variant in others if variant.verdict.fits is not False]
-    lacking = [variant for variant in others if variant.verdict.fits is False]
-    # Those that lack least are told: the others lack the same, and more.
-    lacking.sort(key=lambda variant: -min(variant.verdict.vram_room or 0, variant.verdict.ram_room or 0))
-    shown = [*fitting[:_FITTING], *lacking[:_LACKING]]
-    if shown:
+    if shown := _shown(answer):
         header = ("way", "VRAM", "RAM", "context", "requests", "tokens/s", "")
         yield Block("other ways", rows=tuple(map(_row, shown)), header=header)
     if answer.gigabytes:
@@ -142,6 +142,16 @@ def _memory(answer: Answer, machine: Machine, load: Load) -> Iterator[Block]:
         yield Block("what more would buy", rows=bought)
     if answer.published:
         yield Block("published by others", answer.published, tone="dim")
+
+
+def _shown(answer: Answer) -> list[Variant]:
+    """The other ways that are told."""
+    others = [variant for variant in answer.variants if variant is not answer.chosen]
+    fitting = [variant for variant in others if variant.verdict.fits is not False]
+    lacking = [variant for variant in others if variant.verdict.fits is False]
+    # Those that lack least are told: the others lack the same, and more.
+    lacking.sort(key=lambda variant: -min(variant.verdict.vram_room or 0, variant.verdict.ram_room or 0))
+    return [*fitting[:_FITTING], *lacking[:_LACKING]]
 
 
 def _parts(chosen: Variant, machine: Machine, where: Where) -> Iterator[Block]:
@@ -165,7 +175,14 @@ def needed(chosen: Variant, machine: Machine, where: Where) -> str:
     text = f"{text} of {shared}{words.size(has)}"
     if room is None:
         return text
-    return f"{text}, {words.size(room)} left" if room >= 0 else f"{text}, {words.size(-room)} lacking"
+    parts = [part for part in chosen.budget.parts if part.where == where]
+    reserved = sum(part.nbytes for part in parts if part.name == "reserved")
+    if reserved and room >= 0:
+        return f"{text}, {words.size(room)} of that to spare"
+    found = f"{text}, {words.size(room)} left" if room >= 0 else f"{text}, {words.size(-room)} lacking"
+    free = has - (count - reserved if where == "vram" else chosen.budget.needed_ram) - room
+    # Of memory that both share, what stays free is of both.
+    return f"{found} beside {words.size(free)} that stay free" if free > 0 and not machine.unified else found
 
 
 def machine_bytes(machine: Machine, where: Where) -> int | None:
@@ -228,7 +245,13 @@ def _row(variant: Variant) -> tuple[str, ...]:
 def _notes(outline: Outline) -> Iterator[Block]:
     notes = [*(outline.decided.notes if isinstance(outline.decided, Decision) else ()), *outline.notes]
     if outline.answer is not None:
-        notes += [f"{what}: {text}" for what, text in outline.answer.notes.items()]
+        # A word on a quantisation belongs to its row.
+        told = {one.way.quantization for one in (outline.answer.chosen, *_shown(outline.answer))}
+        notes += [
+            f"{what}: {text}"
+            for what, text in outline.answer.notes.items()
+            if what in told or what not in quantizations()
+        ]
     if notes:
         yield Block("notes", tuple(notes), tone="dim")
 

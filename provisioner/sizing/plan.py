@@ -127,13 +127,14 @@ def ways(shape: Shape, machine: Machine, runtimes: Sequence[str]) -> tuple[Way, 
 
 
 def with_help(shape: Shape, way: Way, load: Load, machine: Machine) -> tuple[Way, ...]:
-    """The same with more GPUs, as few as will do, and with layers left to the CPU."""
+    """The same with more GPUs, as few as will do; where they do not, with layers left to the CPU."""
     if way.device == "cpu":
         return ()
     counts = [count for count in range(2, machine.gpus + 1) if can_divide(shape, way, count)]
     tried = [replace(way, gpus=count) for count in counts]
-    more = [next((one for one in tried if fits(shape, one, load, machine)), tried[-1])] if tried else []
-    if way.runtime == "llama" and not machine.unified:
+    enough = next((one for one in tried if fits(shape, one, load, machine)), None)
+    more = [enough or tried[-1]] if tried else []
+    if way.runtime == "llama" and not machine.unified and enough is None:
         more.append(replace(way, gpu_layers=None, gpus=max(counts, default=1)))
     return tuple(more)
 

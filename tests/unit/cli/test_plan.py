@@ -88,6 +88,16 @@ def test_without_a_model_it_is_what_up_would_choose(
         assert asked[-1][1].name == name
 
 
+def test_without_a_model_it_is_said_why_the_gpu_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["plan", "--gpu", "RTX 4090", "--os", "wsl2", "--driver", "none", "--memory", "32GB"]
+    assert ended(argv, monkeypatch) == 0
+    told = capsys.readouterr().out
+    assert "the CPU route, with gemma3-270m, not autoglm-phone-9b" in told
+    assert "install the NVIDIA driver in Windows" in told
+
+
 def test_a_known_model_and_settings_of_a_profile(
     asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

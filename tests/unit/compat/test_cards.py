@@ -113,6 +113,11 @@ def test_names(said: str, names: list[str]) -> None:
         ("99x T4", "--gpu 99x T4: 99 GPUs", "no machine has more than 64"),
         ("40x T4 + 40x H100", "--gpu 40x T4 + 40x H100: 80 GPUs", "no machine has more than 64"),
         ("0x T4", "--gpu 0x T4: names no GPU", 'say --gpu "RTX 4090", "8x H100" or none'),
+        (
+            "RX 7900 XTX",
+            "--gpu RX 7900 XTX: no NVIDIA GPU",
+            "GPUs of other makers are not used: --gpu none is the CPU route",
+        ),
         ("T4 +", "--gpu T4 +: names no GPU", 'say --gpu "RTX 4090", "8x H100" or none'),
     ],
 )

@@ -200,6 +200,37 @@ def test_where_only_the_gpu_is_known_only_it_is_compared() -> None:
     assert not small.possible
 
 
+def test_what_needs_the_machines_memory_is_not_said_to_fit_without_it() -> None:
+    found = model_on("Qwen3-8B", Wish(load=Load(1_000_000)), memory=None)
+    assert found.answer is not None
+    assert (found.possible, found.answer.best) == (True, None)
+    assert found.answer.chosen.verdict.fits is None
+    assert found.answer.chosen.verdict.because == "the machine's memory is not known"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "runtimes"),
+    [
+        ("K80", {"llama"}),
+        ("P40", {"llama"}),
+        ("T4", {"llama", "transformers", "vllm"}),
+    ],
+)
+def test_no_runtime_is_offered_whose_wheels_have_no_code_for_the_gpu(gpu: str, runtimes: set[str]) -> None:
+    found = model_on("Llama-3.1-8B", Wish("llama"), gpu=gpu)
+    assert found.answer is not None
+    assert {one.way.runtime for one in found.answer.variants} == runtimes
+
+
+def test_several_gpus_that_suffice_need_no_help_of_the_cpu() -> None:
+    found = model_on("Llama-3.1-70B", gpu="2x RTX 3090", memory="128GB")
+    assert found.answer is not None
+    fitting = [one for one in found.answer.variants if one.verdict.fits]
+    names = [one.way.quantization for one in fitting if one.way.runtime == "llama" and one.way.gpus == 2]
+    assert "Q4_K_M" in names
+    assert len(names) == len(set(names))
+
+
 def test_where_nothing_is_known_nothing_is_said_to_fit() -> None:
     found = model_on("Qwen3-8B", gpu=None, memory=None, driver=None)
     assert found.answer is not None

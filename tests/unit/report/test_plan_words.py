@@ -9,8 +9,9 @@ import pytest
 
 from provisioner.errors import ProvisionError
 from provisioner.report.plan import PlannedHost
-from provisioner.report.plan_words import asked, needed, text, thousands
-from provisioner.sizing.model import Load, Machine
+from provisioner.report.plan_words import asked, made, needed, text, thousands
+from provisioner.sizing import catalogue
+from provisioner.sizing.model import Load, Machine, Way
 from tests.unit.report import plans
 
 POSSIBLE = """\
@@ -21,11 +22,11 @@ POSSIBLE = """\
     python       keep     Python 3.12 is kept
     environment  install  the locked environment lock
     Secure Boot           enrol it
-    weights      fetch    14 GB as published at org/imagined, made nf4 while loading
+    weights      fetch    14 GB as published at org/imagined, quantised to nf4 while loading
   VRAM: 6.0 GB of 8.0 GB, 2.0 GB left
     weights   5.0 GB  why weights
     kv cache  1.0 GB  why kv cache
-  RAM: 3.0 GB of 16 GB, 12 GB left
+  RAM: 3.0 GB of 16 GB, 12 GB left beside 1.0 GB that stay free
     process  3.0 GB  why process
   fits
     2.0 GB of VRAM left
@@ -133,6 +134,7 @@ def test_a_load_in_words(load: Load, text_: str) -> None:
     ("machine", "text_"),
     [
         (Machine(None, 8 * plans.GB, 1), "VRAM: 6.0 GB of 8.0 GB, 2.0 GB left"),
+        (Machine(None, 9 * plans.GB, 1), "VRAM: 6.0 GB of 9.0 GB, 2.0 GB left beside 1.0 GB that stay free"),
         (Machine(None, None, 1), "VRAM: 6.0 GB; how much there is, is not known"),
         (Machine(120 * plans.GB, None, 1, unified=True), "VRAM: 6.0 GB of the machine's 120 GB, 2.0 GB left"),
     ],
@@ -146,3 +148,19 @@ def test_how_much_is_needed_of_how_much(machine: Machine, text_: str) -> None:
 )
 def test_tokens_in_words(count: int, text_: str) -> None:
     assert thousands(count) == text_
+
+
+@pytest.mark.parametrize(
+    ("way", "text_"),
+    [
+        (Way("transformers", "cuda"), ""),
+        (Way("transformers", "cuda", "int8"), ", quantised to int8 while loading"),
+        (Way("vllm", "cuda", "awq4"), "; instead a checkpoint that is quantised to awq4 already"),
+        (Way("llama", "cuda", "Q4_K_M"), "; as a Q4_K_M GGUF by hand, or published by others"),
+        (Way("llama", "cuda"), "; as a GGUF by hand, or published by others"),
+    ],
+)
+def test_what_becomes_of_the_weights(way: Way, text_: str) -> None:
+    assert made(way, catalogue.shape("Qwen3-8B")) == text_
+    gguf = replace(catalogue.shape("Qwen3-8B"), format="gguf")
+    assert made(Way("llama", "cpu"), gguf) == ""
