@@ -31,6 +31,8 @@ OF_RECORDED = "recorded"
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Requests at a time.")
 @click.option("--images", type=click.IntRange(0), default=0, show_default=True, help="In each request.")
 @click.option("--cuda", metavar="VERSION", help="A toolkit, such as 12.8, or none.")
+@click.option("--branch", metavar="NUMBER", help="A driver's branch, such as 580, or keep.")
+@click.option("--route", metavar="WAY", help="How driver and toolkit are installed, such as runfile.")
 @options.require_gpu
 @options.upgrade
 @click.option("--why", is_flag=True, help="Show what it rests on: each fact, its source and how sure it is.")
@@ -101,7 +103,12 @@ def _planner(model: str | None, said: dict[str, Any]) -> Planner:
     from provisioner.compat.ways import Wish, quantization
     from provisioner.sizing.model import Load
 
-    overrides, _ = options.assigned(said["assignments"])
+    overrides, variables = options.assigned(said["assignments"])
+    if variables:
+        raise UsageError(
+            f"--set {next(iter(variables))}: a variable of a role, which no plan goes by",
+            hint="say it to provision up; here --set takes fields of a profile, such as requires.cores",
+        )
     if said["quantization"]:
         quantization(said["quantization"])
     settings = _Settings(
@@ -111,7 +118,12 @@ def _planner(model: str | None, said: dict[str, Any]) -> Planner:
             said["runtime"], said["quantization"], Load(said["context"], said["batch"], said["images"])
         ),
         terms=Terms(
-            said["cuda"], said["require_gpu"], said["upgrade"], own_lock="environment.lock" in overrides
+            said["cuda"],
+            said["require_gpu"],
+            said["upgrade"],
+            own_lock="environment.lock" in overrides,
+            branch=said["branch"],
+            route=said["route"],
         ),
         require_gpu=said["require_gpu"],
     )
@@ -125,12 +137,18 @@ def _of_named(model: str, settings: _Settings) -> Planner:
     from provisioner.sizing import catalogue
 
     base = profiles.load(settings.profile, settings.overrides) if settings.profile else None
+    of_a_profile = model in profiles.names() or model.endswith((".yml", ".yaml"))
+    if settings.overrides and base is None and not of_a_profile:
+        raise UsageError(
+            f"--set {next(iter(settings.overrides))}: {model} has no profile that it would change",
+            hint="say whose settings it takes: --profile NAME",
+        )
     if model.startswith(SOURCES):
         from provisioner.checkpoints import checkpoint
 
         found = checkpoint(model, base.runtime if base else settings.wish.runtime or "transformers")
         return lambda facts: of_model(facts, found.name, found.shape, settings.wish, settings.terms, base)
-    if model in profiles.names() or model.endswith((".yml", ".yaml")):
+    if of_a_profile:
         if base is not None and settings.profile != model:
             raise UsageError(
                 f"{model} and --profile {settings.profile}: two profiles", hint="say one of them"
@@ -162,8 +180,6 @@ def _of_default(settings: _Settings) -> Planner:
     def plan(facts: Any) -> Any:
         asked = remembered(facts, said)
         with blaming_the_box(said, asked):
-            if asked.model is not None:
-                return _of_named(asked.model, settings)(facts)
             choice = choose(facts, asked, settings.terms, settings.wish)
             if not choice.outline.possible:
                 return choice.outline

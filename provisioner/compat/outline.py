@@ -96,6 +96,8 @@ class Terms:
     scope: Literal["auto", "system", "user"] = "auto"
     installs: frozenset[str] = frozenset({"driver", "toolkit"})
     own_lock: bool = False
+    branch: str | None = None
+    route: str | None = None
 
     def ask(self, profile: Profile, shape: Shape | None, load: Load, way: Way) -> Ask:
         """The question to the solver."""
@@ -109,6 +111,8 @@ class Terms:
             way=way,
             scope=self.scope,
             installs=self.installs,
+            driver=self.branch,
+            route=self.route,
         )
 
 

@@ -18,7 +18,7 @@ from tests.lab.fixtures import MachineFactory
 
 NO_ONE = "nothing listens on its SSH port"
 NO_ONE_NEXT = "check the port, and that sshd runs there"
-FULL = "impossible: gemma3-270m → 0.9 GB of disk → 0.3 GB free for /var/lib/provisioner"
+FULL = "impossible: 0.3 GB free for /var/lib/provisioner → gemma3-270m needs 0.9 GB of disk there"
 SECONDS = 600.0
 
 

@@ -98,14 +98,17 @@ def test_who_could_be_root_and_chose_not_to_stays_there(box: Machine, module_pro
     assert system_wide(box) == before
 
 
+RIGHTS = "log in as root, or let the user use sudo (with -K to give the password)"
+
+
 @pytest.mark.parametrize("user", ["plain", "typist"])
 def test_scope_system_without_root_is_impossible(
     box: Machine, module_provision: Provision, user: str
 ) -> None:
     said = up_plainly(module_provision, box, user, "--scope", "system").expect(4)
     assert said.text.splitlines()[1:] == [
-        f"{box.alias(user)}  impossible: --scope system → {user} is not root here and sudo does not work",
-        "  next: log in as root, let the user use sudo (with -K to give the password), or say --scope user",
+        f"{box.alias(user)}  impossible: {user} is not root here and sudo does not work → --scope system",
+        f"  next: say --scope user; or {RIGHTS}",
     ]
 
 
@@ -116,8 +119,10 @@ def test_without_sudo_and_without_python_it_is_impossible(
     said = up_plainly(provision, machine, "plain").expect(4)
     assert said.text == (
         f"{machine.alias('plain')}  Debian GNU/Linux 12 (bookworm) · no Python yet\n"
-        f"{machine.alias('plain')}  impossible: python3 is missing → installing it needs root\n"
-        "  next: install python3, or let the user use sudo (with -K to give the password)\n"
+        f"{machine.alias('plain')}  impossible: python3 is missing → "
+        "this user is not root here and sudo does not work → "
+        "python3 is installed for the whole system, by root\n"
+        f"  next: {RIGHTS}; or install python3\n"
     )
     assert not (provision.state / "provision").exists()
 

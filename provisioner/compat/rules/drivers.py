@@ -210,8 +210,8 @@ def _asked_for(case: Case) -> Iterator[Constraint]:
     if wanted is not None:
         names = [str(entry.branch) for entry in knowledge.branches()]
         if wanted != "keep" and wanted not in names:
-            raise UsageError(f"--driver {wanted}: no such branch is known", hint=nearest_hint(wanted, names))
-        fact = asked("request.driver", f"--driver {wanted}", "leave --driver out")
+            raise UsageError(f"--branch {wanted}: no such branch is known", hint=nearest_hint(wanted, names))
+        fact = asked("request.driver", f"--branch {wanted}", "leave --branch out")
 
         def fits(way: DriverWay) -> bool:
             return not way.installs if wanted == "keep" else str(way.branch) == wanted

@@ -101,7 +101,8 @@ def test_without_a_model_it_is_said_why_the_gpu_is_not_used(
 def test_a_known_model_and_settings_of_a_profile(
     asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended(["plan", "qwen3-8b", "--gpu", "RTX 4090", "--set", "smoke.dtype=float16"], monkeypatch)
+    more = ["--profile", "autoglm-phone-9b", "--set", "smoke.dtype=float16"]
+    ended(["plan", "qwen3-8b", "--gpu", "RTX 4090", *more], monkeypatch)
     assert (asked[-1][1], asked[-1][2].name) == ("Qwen3-8B", "Qwen3-8B")
     ended(["plan", "autoglm-phone-9b", "--gpu", "none", "--set", "smoke.dtype=float16"], monkeypatch)
     assert asked[-1][1].smoke.dtype == "float16"
@@ -239,6 +240,22 @@ DESCRIBE = "describe a box, or name one to look at"
             "did you mean Q4_K_M?",
         ),
         (["--set", "smoke.dtype", "--gpu", "none"], "--set smoke.dtype: no value", "say --set key=value"),
+        (
+            ["--set", "host_base_pypi_index=http://mirror", "--gpu", "none"],
+            "--set host_base_pypi_index: a variable of a role, which no plan goes by",
+            "say it to provision up; here --set takes fields of a profile, such as requires.cores",
+        ),
+        (
+            ["7B", "--set", "requires.cores=4", "--gpu", "none"],
+            "--set requires.cores: 7B has no profile that it would change",
+            "say whose settings it takes: --profile NAME",
+        ),
+        (["--branch", "581", "--gpu", "T4"], "--branch 581: no such branch is known", "did you mean 580?"),
+        (
+            ["--route", "runfil", "--gpu", "T4"],
+            "--route runfil: no such way is known",
+            "did you mean runfile?",
+        ),
         (["--html", "/none/x.html"], "--html /none/x.html: no such folder", "make /none first"),
         (["--html", "{here}"], "--html {here}: a folder", "name the file to write"),
         (

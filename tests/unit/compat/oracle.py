@@ -84,7 +84,7 @@ def driver_wrong(facts: Facts, ask: Ask, driver: Driver) -> Iterator[str]:
     if driver.how == "none" and (on_gpu(ask) or ask.require_gpu):
         yield "a GPU is to be used, and there is no driver"
     if ask.driver == "keep" and driver.how == "install":
-        yield "--driver keep"
+        yield "--branch keep"
     if ask.driver not in (None, "keep") and driver.how != "unknown":
         branch = driver.branch or (int(driver.version.split(".")[0]) if driver.version else 0)
         if str(branch) != ask.driver:

@@ -67,7 +67,7 @@ def test_keep_upgrade_or_install(
             {"driver": "550"},
             [
                 "RTX 5090 here", "RTX 5090 is sm_120 (Blackwell)", "Blackwell needs driver 570 or newer",
-                "--driver 550",
+                "--branch 550",
             ],
         ),
         (
@@ -75,7 +75,7 @@ def test_keep_upgrade_or_install(
             {"driver": "595"},
             [
                 "Tesla V100-PCIE-32GB here", "Tesla V100-PCIE-32GB is sm_70 (Volta)",
-                "driver 580 is the last for Volta", "--driver 595",
+                "driver 580 is the last for Volta", "--branch 595",
             ],
         ),
         (
@@ -87,11 +87,11 @@ def test_keep_upgrade_or_install(
                 "Blackwell runs with the open kernel modules only", RUNS,
             ],
         ),
-        ({}, {"driver": "keep"}, [NONE, "--driver keep", RUNS]),
+        ({}, {"driver": "keep"}, [NONE, "--branch keep", RUNS]),
         (
             {"driver": "470.256.02"},
             {"driver": "keep"},
-            ["driver 470.256.02 is loaded", "--driver keep", f"{P} needs driver 525 or newer"],
+            ["driver 470.256.02 is loaded", "--branch keep", f"{P} needs driver 525 or newer"],
         ),
         (
             {"driver": "470.256.02"},
@@ -127,7 +127,7 @@ def test_where_none_can_be_installed_it_is_said_which_it_must_be(
 
 
 def test_a_branch_that_nobody_knows_is_named_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="--driver 581: no such branch is known") as caught:
+    with pytest.raises(UsageError, match="--branch 581: no such branch is known") as caught:
         chains(box(), ask(driver="581"))
     assert caught.value.hint == "did you mean 580?"
 

@@ -125,9 +125,9 @@ def test_a_note_says_why_it_is_not_the_usual_one(
             {"cuda": "12.8", "driver": "keep"},
             [
                 "driver 550.54.14 is loaded", "CUDA 12.8 needs driver 570.26 or newer", "--cuda 12.8",
-                "--driver keep",
+                "--branch keep",
             ],
-            ["leave --driver out", "say --cuda 12.4, or --cuda none: the wheels bring their own CUDA"],
+            ["leave --branch out", "say --cuda 12.4, or --cuda none: the wheels bring their own CUDA"],
         ),
     ],
 )  # fmt: skip
