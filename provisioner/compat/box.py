@@ -83,6 +83,7 @@ class Box:
             vram_bytes=device.memory_bytes if device else None if self.gpus is None else 0,
             gpus=device.count if device else 0,
             capability=device.capability if device else None,
+            ram_bandwidth=entry.memory_bandwidth if entry and entry.unified else None,
             vram_bandwidth=entry.memory_bandwidth if entry else None,
             link_bandwidth=entry.link_bandwidth if entry else None,
             unified=entry.unified if entry else False,

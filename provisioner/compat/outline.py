@@ -68,13 +68,21 @@ class Outline:
         """What would make it possible, a sentence a way."""
         if not isinstance(self.decided, Conflict):
             return ()
-        own = self.decided.changes
-        of_memory = self.answer is not None and all(map(_of_memory, self.chains))
-        return (*own, *_other_way(self.answer)) if self.answer and of_memory else own
+        own, told = self.decided.changes, self.answer
+        if told is None or told.best is None:
+            return own
+        other = told.best.way.runtime != told.chosen.way.runtime
+        helps = all(_of_memory(chain) or (other and _of_code(chain)) for chain in self.chains)
+        return (*own, *_other_way(told)) if helps else own
 
 
 def _of_memory(chain: tuple[Fact, ...]) -> bool:
     return any(fact.id in ("gpu.memory", "memory") for fact in chain)
+
+
+def _of_code(chain: tuple[Fact, ...]) -> bool:
+    """Whether it is that these wheels have no code for the GPU: another runtime has others."""
+    return any(fact.id.startswith("wheels.") and fact.id.endswith(".capabilities") for fact in chain)
 
 
 def _other_way(answer: Answer) -> Iterator[str]:

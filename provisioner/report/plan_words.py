@@ -130,7 +130,12 @@ def _memory(answer: Answer, machine: Machine, load: Load) -> Iterator[Block]:
     for where in ("vram", "ram"):
         yield from _parts(chosen, machine, where)
     fits = chosen.verdict.fits
-    yield Block("fits" if fits else "does not fit" if fits is False else "not known whether it fits", (
+    titles = {
+        True: "fits in memory",
+        False: "does not fit in memory",
+        None: "not known whether it fits in memory",
+    }
+    yield Block(titles[fits], (
         chosen.verdict.because, *_largest(chosen, load),
     ), tone="good" if fits else "bad" if fits is False else "plain")  # fmt: skip
     yield _best(answer, machine)

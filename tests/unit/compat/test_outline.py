@@ -266,3 +266,12 @@ def test_it_takes_no_longer_than_a_moment() -> None:
     started = time.perf_counter()
     profile_on("autoglm-phone-9b")
     assert time.perf_counter() - started < 1.0
+
+
+def test_wheels_without_code_for_a_gpu_are_answered_with_a_runtime_that_has_it() -> None:
+    found = profile_on("autoglm-phone-9b", Wish(), gpu="Tesla P40")
+    assert not found.possible
+    (way,) = [text for text in found.changes if text.startswith("say --runtime ")]
+    assert way.startswith("say --runtime llama")
+    other = profile_on("autoglm-phone-9b", Wish(runtime="llama"), gpu="Tesla P40")
+    assert other.possible == (other.answer is not None and other.answer.chosen.verdict.fits is True)

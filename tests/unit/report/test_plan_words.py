@@ -28,7 +28,7 @@ POSSIBLE = """\
     kv cache  1.0 GB  why kv cache
   RAM: 3.0 GB of 16 GB, 12 GB left beside 1.0 GB that stay free
     process  3.0 GB  why process
-  fits
+  fits in memory
     2.0 GB of VRAM left
     largest context: 6000 tokens
     largest batch: 2 requests of 4096 tokens
@@ -84,7 +84,7 @@ def test_what_is_impossible() -> None:
 
 def test_a_model_that_does_not_fit() -> None:
     lines = said(plans.host(plans.PUBLISHED, plans.TOO_LARGE)).splitlines()
-    start = lines.index("  does not fit")
+    start = lines.index("  does not fit in memory")
     way = "--runtime transformers --quantization nf4: nf4 through transformers leaves 2.0 GB of VRAM"
     assert lines[:3] == [
         "  imagined: the weights as published through transformers on the GPU, 4096 tokens of context",
@@ -92,7 +92,7 @@ def test_a_model_that_does_not_fit() -> None:
         f"  change: say {way}",
     ]
     assert lines[start : start + 6] == [
-        "  does not fit",
+        "  does not fit in memory",
         "    7.0 GB of VRAM are lacking",
         "    not even one token of context fits",
         "  best for this box",
@@ -109,7 +109,7 @@ def test_nothing_fits_and_nothing_is_known() -> None:
     assert "    no way that is known fits\n" in said(plans.host(answer=nothing))
     unknown = replace(plans.NF4, verdict=replace(plans.NF4.verdict, fits=None, because="nobody knows"))
     lines = said(plans.host(answer=replace(nothing, chosen=unknown))).splitlines()
-    start = lines.index("  not known whether it fits")
+    start = lines.index("  not known whether it fits in memory")
     assert lines[start + 1 : start + 3] == ["    nobody knows", "  best for this box"]
 
 
