@@ -37,6 +37,9 @@ def test_first_boot_to_a_sentence_and_then_nothing_to_do(
     assert len(first["smoke"]["text"].split()) > 5
     assert first["smoke"]["tokens_per_second"] > 0
     assert "no NVIDIA GPU found: the CPU route, with gemma3-270m" in first["plan"]["notes"]
+    memory = first["memory"]
+    assert min(memory["predicted_rss_bytes"], memory["measured_rss_bytes"]) > 0
+    assert abs(memory["deviation"]) <= 0.1, memory
     folder = Path(provision.up(machine, "--check", env=no_ansible).expect(0).document["folder"] or "/nowhere")
     assert not folder.exists(), "a check leaves no run behind"
 

@@ -22,6 +22,9 @@ def test_the_same_model_through_transformers_says_the_same(
     machine = machine_factory(release="bookworm", cache=True, wheels=True)
     small = provision.up(machine).expect(0).host(machine.name)["smoke"]
     large = provision.up(machine, *PROFILE, *WHEELS).expect(0).host(machine.name)
+    memory = large["memory"]
+    assert min(memory["predicted_rss_bytes"], memory["measured_rss_bytes"]) > 0
+    assert abs(memory["deviation"]) <= 0.1, memory
     assert large["smoke"]["versions"].keys() >= {"torch", "transformers"}
     # Greedy decoding of one file by two runtimes: rounding may part them late, not at the start.
     words = 8

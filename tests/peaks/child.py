@@ -2,8 +2,10 @@
 
 `python child.py TREE SPEC`: TREE is the folder that holds the package `provisioner`. SPEC: `runtime` (llama,
 transformers), `model` (a path), `do` (load, generate, score, smoke), `context` (tokens, prompt and answer
-together), `batch`, `answer` (tokens), `dtype`; `params` of llama.cpp; `smoke`, the spec of that job. The
-answer: `peak` in bytes, and `stages`, each with what was resident then and at most since the model was there.
+together), `batch`, `answer` (tokens), `dtype`; `params` of llama.cpp; `smoke`, the spec of that job; `config`
+instead of `model`: random weights for such a config.json; `device`: cpu, or cuda of transformers. The answer:
+`peak` in bytes, and `stages`, each with what was resident then and at most since the model was there; on a
+GPU `vram` in `result`, the most bytes that torch held there while it ran.
 """
 
 from __future__ import annotations
@@ -110,14 +112,16 @@ def transformers(spec: dict[str, Any], stages: Stages) -> Any:
     if spec.get("tokenizer"):
         library.AutoTokenizer.from_pretrained(spec["model"])
         stages.note("tokenizer")
-    dtype = spec.get("dtype", "auto")
-    model = auto.from_pretrained(
-        spec["model"],
-        dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-        use_safetensors=True,
-        **spec.get("extra", {}),
-    )
-    model.eval()
+    dtype, device = spec.get("dtype", "auto"), spec.get("device", "cpu")
+    kind = dtype if dtype == "auto" else getattr(torch, dtype)
+    if "config" in spec:
+        model = auto.from_config(library.AutoConfig.for_model(**spec["config"]), dtype=kind)
+    else:
+        model = auto.from_pretrained(spec["model"], dtype=kind, use_safetensors=True, **spec.get("extra", {}))
+    model.eval().to(device)
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     stages.note("loaded")
     stages.again()
     if spec["do"] == "load":
@@ -126,6 +130,7 @@ def transformers(spec: dict[str, Any], stages: Stages) -> Any:
     size = model.config.vocab_size
     count = spec["context"] - (answer if spec["do"] == "generate" else 0)
     ids = torch.randint(100, min(size, 20000), (batch, count), generator=torch.Generator().manual_seed(1))
+    ids = ids.to(device)
     with torch.inference_mode():
         if spec["do"] == "score":
             out = model(input_ids=ids)
@@ -143,7 +148,8 @@ def transformers(spec: dict[str, Any], stages: Stages) -> Any:
             do_sample=False,
         )
     stages.note("generated")
-    return {"shape": list(out.shape), "attention": model.config._attn_implementation}
+    vram = torch.cuda.max_memory_reserved() if device == "cuda" else None
+    return {"shape": list(out.shape), "attention": model.config._attn_implementation, "vram": vram}
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from provisioner.sizing import catalogue
@@ -12,26 +10,13 @@ from provisioner.sizing.model import Load, Shape, Way
 from provisioner.sizing.shapes import from_config
 from provisioner.sizing.smoke import LLAMA_CONTEXT, smoke_budget
 from provisioner.target.runtime.backends import llama as llama_backend
+from tests.peaks.shapes import RANDOM
 
 MB = 10**6
 GEMMA = catalogue.shape("gemma-3-270m")
-
-
-def made(
-    kind: str, hidden: int, layers: int, inner: int, heads: int, kv: int, words: int, tied: bool
-) -> Shape:
-    """A model of random weights, as it was measured."""
-    config: dict[str, Any] = {
-        "model_type": kind, "hidden_size": hidden, "num_hidden_layers": layers, "intermediate_size": inner,
-        "num_attention_heads": heads, "num_key_value_heads": kv, "vocab_size": words, "dtype": "bfloat16",
-        "tie_word_embeddings": tied, "max_position_embeddings": 8192,
-    }  # fmt: skip
-    return from_config("made", config, None, "a test")
-
-
-GQA = made("llama", 1024, 16, 4096, 16, 4, 32000, tied=False)
-WIDE = made("llama", 2048, 16, 5632, 32, 32, 32000, tied=False)
-QWEN = made("qwen2", 896, 24, 4864, 14, 2, 151936, tied=True)
+GQA, QWEN, WIDE = (
+    from_config(name, RANDOM[name], None, "a test") for name in ("gqa-0.3b", "qwen-0.5b", "wide-1b")
+)
 
 # Shape, dtype, context, batch, MB at the peak. These processes had no tokenizer.
 TRANSFORMERS = [
