@@ -109,8 +109,9 @@ def transformers(spec: dict[str, Any], stages: Stages) -> Any:
     auto = library.AutoModelForCausalLM
     torch.set_num_threads(int(spec.get("threads", 2)))
     stages.note("imported")
+    tokenizer = None
     if spec.get("tokenizer"):
-        library.AutoTokenizer.from_pretrained(spec["model"])
+        tokenizer = library.AutoTokenizer.from_pretrained(spec["model"])
         stages.note("tokenizer")
     dtype, device = spec.get("dtype", "auto"), spec.get("device", "cpu")
     kind = dtype if dtype == "auto" else getattr(torch, dtype)
@@ -149,7 +150,9 @@ def transformers(spec: dict[str, Any], stages: Stages) -> Any:
         )
     stages.note("generated")
     vram = torch.cuda.max_memory_reserved() if device == "cuda" else None
-    return {"shape": list(out.shape), "attention": model.config._attn_implementation, "vram": vram}
+    words = len(tokenizer) if tokenizer is not None else 0  # it is there until the end, as in a real run
+    found = {"shape": list(out.shape), "attention": model.config._attn_implementation}
+    return {**found, "vram": vram, "words": words}
 
 
 if __name__ == "__main__":

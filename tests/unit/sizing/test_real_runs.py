@@ -1,4 +1,8 @@
-"""The 270M model in real runs: the resident peak of each process beside what was predicted for it."""
+"""The 270M model in real runs: the resident peak of each process beside what was predicted for it.
+
+A tenth is what is promised. Where two runs of one kind take the same, and the prediction is near, half of that
+is asked for: then a constant that is a fifth off is seen.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +32,13 @@ model.save_pretrained(into, max_shard_size="200MB")
 """
 
 
-def check(way: Way, load: Load, model: Path, ran: Ran) -> None:
+NEAR, PROMISED = 0.05, 0.10
+
+
+def check(way: Way, load: Load, model: Path, ran: Ran, bound: float) -> None:
     predicted = expected(model, way, load, tokenizer=way.runtime == "llama").ram_bytes
     print(f"predicted {predicted / 1e6:.0f} MB, measured {ran.peak / 1e6:.0f} MB")
-    assert predicted == pytest.approx(ran.peak, rel=0.1)
+    assert predicted == pytest.approx(ran.peak, rel=bound)
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +56,13 @@ def llama(gguf: Path, box: Box, root: Path) -> Path:
     return root / "llama/bin/python"
 
 
-@pytest.mark.parametrize(("context", "whole"), [(512, True), (2048, True), (2048, False), (8192, True)])
-def test_llama(llama: Path, gguf: Path, context: int, whole: bool) -> None:
+@pytest.mark.parametrize(
+    ("context", "whole", "bound"),
+    [(512, True, NEAR), (2048, True, NEAR), (2048, False, PROMISED), (8192, True, NEAR)],
+)
+def test_llama(llama: Path, gguf: Path, context: int, whole: bool, bound: float) -> None:
     way, load = Way("llama", "cpu", whole_cache=whole), Load(context)
-    check(way, load, gguf, run(llama, way, load, gguf))
+    check(way, load, gguf, run(llama, way, load, gguf), bound)
 
 
 @pytest.fixture(scope="module")
@@ -97,4 +107,5 @@ def running(torch: Path, safetensors: Path) -> Iterator[Callable[[str, int, int]
 def test_transformers(
     running: Callable[[str, int, int], Ran], safetensors: Path, dtype: str, context: int, batch: int
 ) -> None:
-    check(*asked(dtype, context, batch), safetensors, running(dtype, context, batch))
+    bound = PROMISED if batch > 1 else NEAR
+    check(*asked(dtype, context, batch), safetensors, running(dtype, context, batch), bound)
