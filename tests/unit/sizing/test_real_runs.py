@@ -1,7 +1,7 @@
 """The 270M model in real runs: the resident peak of each process beside what was predicted for it.
 
-A tenth is what is promised. Where two runs of one kind take the same, and the prediction is near, half of that
-is asked for: then a constant that is a fifth off is seen.
+A tenth of the whole is what is promised. Where two runs of one kind take the same, half of that is asked for,
+and of what comes beside the weights: else most constants could be a fifth off and nobody would see it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ model.save_pretrained(into, max_shard_size="200MB")
 """
 
 
-NEAR, PROMISED = 0.05, 0.10
-
-
-def check(way: Way, load: Load, model: Path, ran: Ran, bound: float) -> None:
-    predicted = expected(model, way, load, tokenizer=way.runtime == "llama").ram_bytes
-    print(f"predicted {predicted / 1e6:.0f} MB, measured {ran.peak / 1e6:.0f} MB")
-    assert predicted == pytest.approx(ran.peak, rel=bound)
+def check(way: Way, load: Load, model: Path, ran: Ran, *, repeats: bool) -> None:
+    found = expected(model, way, load, tokenizer=way.runtime == "llama")
+    weights = sum(part.nbytes for part in found.parts if part.name == "weights")
+    predicted, measured = f"{found.ram_bytes / 1e6:.0f} MB", f"{ran.peak / 1e6:.0f} MB"
+    print(f"predicted {predicted}, measured {measured}, of it weights {weights / 1e6:.0f} MB")
+    assert found.ram_bytes == pytest.approx(ran.peak, rel=0.1)
+    if repeats:
+        assert found.ram_bytes - weights == pytest.approx(ran.peak - weights, rel=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +57,10 @@ def llama(gguf: Path, box: Box, root: Path) -> Path:
     return root / "llama/bin/python"
 
 
-@pytest.mark.parametrize(
-    ("context", "whole", "bound"),
-    [(512, True, NEAR), (2048, True, NEAR), (2048, False, PROMISED), (8192, True, NEAR)],
-)
-def test_llama(llama: Path, gguf: Path, context: int, whole: bool, bound: float) -> None:
+@pytest.mark.parametrize(("context", "whole"), [(512, True), (2048, True), (2048, False), (8192, True)])
+def test_llama(llama: Path, gguf: Path, context: int, whole: bool) -> None:
     way, load = Way("llama", "cpu", whole_cache=whole), Load(context)
-    check(way, load, gguf, run(llama, way, load, gguf), bound)
+    check(way, load, gguf, run(llama, way, load, gguf), repeats=whole)
 
 
 @pytest.fixture(scope="module")
@@ -107,5 +105,5 @@ def running(torch: Path, safetensors: Path) -> Iterator[Callable[[str, int, int]
 def test_transformers(
     running: Callable[[str, int, int], Ran], safetensors: Path, dtype: str, context: int, batch: int
 ) -> None:
-    bound = PROMISED if batch > 1 else NEAR
-    check(*asked(dtype, context, batch), safetensors, running(dtype, context, batch), bound)
+    repeats = dtype != "bfloat16" or context < 1024
+    check(*asked(dtype, context, batch), safetensors, running(dtype, context, batch), repeats=repeats)
