@@ -201,10 +201,10 @@ def _environment(case: Case) -> Route:
 
 def _notes(case: Case, problem: Problem, values: Mapping[str, Any]) -> Iterator[str]:
     toolkit: ToolkitWay = values[toolkits.TOOLKIT]
-    if case.gpu_route and case.ask.cuda is None and toolkit.cuda != toolkits.DEFAULT:
+    if case.gpu_route and case.ask.cuda is None and toolkit.cuda != knowledge.usual_toolkit().cuda:
         instead = f"CUDA toolkit {toolkit.cuda}" if toolkit.cuda else "no CUDA toolkit"
-        why = problem.why_not({toolkits.TOOLKIT: lambda way: way.cuda == toolkits.DEFAULT})
-        yield f"{instead}, not {toolkits.DEFAULT}: {_because(why)}"
+        why = problem.why_not({toolkits.TOOLKIT: lambda way: way.cuda == knowledge.usual_toolkit().cuda})
+        yield f"{instead}, not {knowledge.usual_toolkit().cuda}: {_because(why)}"
     driver: DriverWay = values[drivers.DRIVER]
     if case.box.driver and driver.installs:
         same = {toolkits.TOOLKIT: lambda way: way == toolkit, drivers.DRIVER: lambda way: not way.installs}

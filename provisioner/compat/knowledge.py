@@ -82,13 +82,14 @@ class Branch(Sourced, frozen=True):
 
 class Toolkit(Sourced, frozen=True):
     """A CUDA toolkit: `driver` is the oldest that runs all of what it makes, `compatible` the oldest that
-    runs it by minor-version compatibility; nvcc accepts gcc up to `gcc_max`.
+    runs it by minor-version compatibility; nvcc accepts gcc up to `gcc_max`. `usual`: where nobody asks for another.
     """
 
     cuda: str
     driver: str
     compatible: str
     gcc_max: int
+    usual: bool = False
 
 
 class System(Sourced, frozen=True):
@@ -241,6 +242,11 @@ def branches() -> tuple[Branch, ...]:
 def toolkits() -> tuple[Toolkit, ...]:
     """Every CUDA toolkit that is known, the oldest first."""
     return read("toolkits", Toolkit)
+
+
+def usual_toolkit() -> Toolkit:
+    """The toolkit that a box gets where nobody asks for another."""
+    return next(toolkit for toolkit in toolkits() if toolkit.usual)
 
 
 def systems() -> tuple[System, ...]:

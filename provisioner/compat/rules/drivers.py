@@ -17,7 +17,6 @@ from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
 
 DRIVER = "driver"
-DEFAULT_CUDA = "12.4"
 _SIGNED = {"distribution": 0, "mok": 1, "none": 2}
 _FLAVOURS: tuple[Flavour, ...] = ("open", "proprietary")
 
@@ -190,7 +189,7 @@ def _of_route(route: DriverRoute) -> Fact:
 
 def _standing(way: DriverWay) -> int:
     """Long-term branches before others, and last those that are too old for the usual toolkit."""
-    usual = next((entry.driver for entry in knowledge.toolkits() if entry.cuda == DEFAULT_CUDA), "")
+    usual = knowledge.usual_toolkit().driver
     if version(way.version) < version(usual):
         return 2
     return 0 if _branches()[way.branch].long_term else 1

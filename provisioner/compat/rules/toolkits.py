@@ -14,7 +14,6 @@ from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
 
 TOOLKIT = "toolkit"
-DEFAULT = drivers.DEFAULT_CUDA
 NEWER_OR_NONE = "say --cuda none: the wheels bring their own CUDA"
 
 
@@ -29,7 +28,7 @@ class ToolkitWay:
 def domain(case: Case) -> tuple[ToolkitWay, ...]:
     """The default, the oldest newer one, none, and those that only somebody who asks gets."""
     ways = sorted(_ways(case), key=lambda way: version(way.cuda))
-    usual = [way for way in ways if version(way.cuda) >= version(DEFAULT)]
+    usual = [way for way in ways if version(way.cuda) >= version(knowledge.usual_toolkit().cuda)]
     older = [way for way in reversed(ways) if way not in usual]
     if case.gpu_route:
         return (*usual, ToolkitWay(), *older)

@@ -329,3 +329,8 @@ def test_versions_compare_as_numbers(text: str, numbers: tuple[int, ...]) -> Non
 @pytest.mark.parametrize("entry", known.systems(), ids=lambda entry: entry.name)
 def test_a_system_is_found_by_each_of_its_names(entry: known.System) -> None:
     assert {described.system(name).name for name in (entry.name, *entry.aliases)} == {entry.name}
+
+
+def test_one_toolkit_is_the_usual_one() -> None:
+    assert [toolkit.cuda for toolkit in knowledge.toolkits() if toolkit.usual] == ["12.4"]
+    assert knowledge.usual_toolkit().cuda == "12.4"
