@@ -82,7 +82,8 @@ class Branch(Sourced, frozen=True):
 
 class Toolkit(Sourced, frozen=True):
     """A CUDA toolkit: `driver` is the oldest that runs all of what it makes, `compatible` the oldest that
-    runs it by minor-version compatibility; nvcc accepts gcc up to `gcc_max`. `usual`: where nobody asks for another.
+    runs it by minor-version compatibility; nvcc accepts gcc up to `gcc_max`. `usual`: where nobody asks
+    for another.
     """
 
     cuda: str

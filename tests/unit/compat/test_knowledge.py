@@ -332,5 +332,5 @@ def test_a_system_is_found_by_each_of_its_names(entry: known.System) -> None:
 
 
 def test_one_toolkit_is_the_usual_one() -> None:
-    assert [toolkit.cuda for toolkit in knowledge.toolkits() if toolkit.usual] == ["12.4"]
-    assert knowledge.usual_toolkit().cuda == "12.4"
+    assert [toolkit.cuda for toolkit in known.toolkits() if toolkit.usual] == ["12.4"]
+    assert known.usual_toolkit().cuda == "12.4"
