@@ -20,7 +20,7 @@ from tests.unit.target.runtime.test_real import LINKS, Box, box, environment, ro
 
 __all__ = ["box", "root"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 # Without its tokenizer, whose conversion takes a minute.
 CONVERT = """
 import sys, torch, transformers
