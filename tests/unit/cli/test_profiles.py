@@ -14,19 +14,19 @@ LISTED = """\
 autoglm-phone-9b
   AutoGLM-Phone-9B, the model of Open-AutoGLM, BF16 through transformers on an NVIDIA GPU
   weights: about 21 GB
-  needs 4 cores, 32 GB of memory, 50 GB of disk, 24 GB of VRAM
+  needs 4 cores, 16 GB of memory, 50 GB of disk, 24 GB of VRAM
   lock transformers-cuda: resolved, not run: Linux x86-64
   licence: see the model's page, https://huggingface.co/zai-org/AutoGLM-Phone-9B
 autoglm-phone-9b-multilingual
   AutoGLM-Phone-9B-Multilingual, for interfaces in English and other languages
   weights: about 21 GB
-  needs 4 cores, 32 GB of memory, 50 GB of disk, 24 GB of VRAM
+  needs 4 cores, 16 GB of memory, 50 GB of disk, 24 GB of VRAM
   lock transformers-cuda: resolved, not run: Linux x86-64
   licence: see the model's page, https://huggingface.co/zai-org/AutoGLM-Phone-9B-Multilingual
 autoglm-phone-9b-nf4
   AutoGLM-Phone-9B, its weights made 4-bit (NF4) while loading, for an NVIDIA GPU with 12 GB
   weights: about 21 GB
-  needs 4 cores, 32 GB of memory, 50 GB of disk, 11 GB of VRAM
+  needs 4 cores, 16 GB of memory, 50 GB of disk, 11 GB of VRAM
   lock transformers-cuda: resolved, not run: Linux x86-64
   licence: see the model's page, https://huggingface.co/zai-org/AutoGLM-Phone-9B
 gemma3-270m
