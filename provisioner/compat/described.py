@@ -147,6 +147,12 @@ def _agree(
         raise UsageError("--gpu none with --require-gpu", hint="leave one of them out")
     if said.cards == () and said.driver not in (None, "none"):
         raise UsageError(f"--gpu none with --driver {driver}", hint="a driver is loaded for a GPU: name it")
+    boards = _boards(said)
+    if said.arch is not None and boards and said.arch not in boards:
+        raise UsageError(
+            f"--gpu {gpu} with --arch {arch}: it is on boards of {' and '.join(boards)} only",
+            hint="leave --arch out",
+        )
     if said.system is None:
         return
     mac = said.system.id == "macos"
@@ -189,11 +195,17 @@ def _operating_system(said: _Said) -> OperatingSystem:
 
 
 def _known_arch(said: _Said) -> str | None:
-    """What was said, as its system calls it, or what the system leaves no choice of."""
+    """What was said, as its system calls it, or what the GPU's board or the system leaves no choice of."""
     arches = said.system.arches if said.system else ()
     if said.arch is None:
-        return arches[0] if len(arches) == 1 else None
+        choice = _boards(said) or arches
+        return choice[0] if len(choice) == 1 else None
     return next((name for name in arches if _ARCHES.get(name) == said.arch), said.arch)
+
+
+def _boards(said: _Said) -> tuple[str, ...]:
+    """The architectures of the boards that the GPUs are part of; none for cards that go into any."""
+    return next((card.entry.arches for card in said.cards or () if card.entry.arches), ())
 
 
 def _interpreter(python: str | None, entry: knowledge.System | None) -> Python | None:

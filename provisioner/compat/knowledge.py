@@ -49,7 +49,8 @@ class Gpu(Sourced, frozen=True):
     `pci` are device ids ("0x2684"); `aliases` other ways to write its name. Bandwidths in bytes a second:
     of its memory, and of its link to the host in one direction. `nvswitch`: eight of them on one board are
     joined by NVSwitch. `first_branch` is the oldest driver branch, where its architecture's first is too old.
-    `system_driver`: its driver is part of the system's own image (Jetson), and never installed.
+    `system_driver`: its driver is part of the system's own image (Jetson), and never installed. `arches`: of
+    the boards that have it; () for a card that goes into any.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Gpu(Sourced, frozen=True):
     link_bandwidth: int | None = None
     nvswitch: bool = False
     unified: bool = False
+    arches: tuple[str, ...] = ()
     first_branch: int | None = None
     system_driver: bool = False
 

@@ -246,6 +246,11 @@ DESCRIBE = "describe a box, or name one to look at"
             "say it to provision up; here --set takes fields of a profile, such as requires.cores",
         ),
         (
+            ["--gpu", "GB10", "--arch", "x86_64"],
+            "--gpu GB10 with --arch x86_64: it is on boards of aarch64 only",
+            "leave --arch out",
+        ),
+        (
             ["7B", "--set", "requires.cores=4", "--gpu", "none"],
             "--set requires.cores: 7B has no profile that it would change",
             "say whose settings it takes: --profile NAME",
