@@ -99,7 +99,9 @@ Planner = Callable[[Any], Any]
 
 def _planner(model: str | None, said: dict[str, Any]) -> Planner:
     """Facts → Outline. What cannot be meant is said, and headers are read, before any machine is asked."""
-    from provisioner.compat.outline import Terms
+    from provisioner import profiles
+    from provisioner.compat.described import described
+    from provisioner.compat.outline import Terms, of_profile
     from provisioner.compat.ways import Wish, quantization
     from provisioner.sizing.model import Load
 
@@ -127,6 +129,9 @@ def _planner(model: str | None, said: dict[str, Any]) -> Planner:
         ),
         require_gpu=said["require_gpu"],
     )
+    if said["cuda"] or said["branch"] or said["route"]:
+        # What nobody knows is said before any machine is asked, and of none.
+        of_profile(described(), profiles.load(profiles.DEFAULT_WITH_GPU), Wish(), settings.terms)
     return _of_default(settings) if model is None else _of_named(model, settings)
 
 

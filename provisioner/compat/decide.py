@@ -16,6 +16,7 @@ from provisioner.compat.rules.toolkits import ToolkitWay
 from provisioner.compat.rules.wheels import PythonWay
 from provisioner.compat.smaller import smaller_profiles
 from provisioner.compat.solver import Conflict, Fact, Problem, Remedy
+from provisioner.compat.sticky import environment_stays
 
 __all__ = ["Ask", "Decision", "Route", "decide", "problem_of"]
 # NVSwitch joins the GPUs of a board of eight.
@@ -54,6 +55,10 @@ class Decision:
     def route(self, what: str) -> Route:
         """The route of the driver, toolkit, python or environment."""
         return next(route for route in self.routes if route.what == what)
+
+
+# What matters for a driver only, by the name that the probe has for it.
+OF_A_DRIVER = ("os.secure_boot", "driver_version")
 
 
 def decide(box: Box, ask: Ask) -> Decision | Conflict:
@@ -193,6 +198,9 @@ def _environment(case: Case) -> Route:
         return Route("environment", "none", text=f"{lock}: this tool has no lock for it yet")
     what = f"the locked environment {lock}" if locked else f"the environment {lock}, which has no lock yet,"
     what += f" with {', '.join(packages)}" if packages else ""
+    facts, wanted = case.box.facts, case.ask.profile.environment
+    if locked and environment_stays(facts, case.scope, wanted, upgrade=case.ask.upgrade):
+        return Route("environment", "keep", lock, "uv", packages, f"{what} is kept")
     return Route("environment", "install", lock, "uv", packages, what)
 
 
@@ -225,8 +233,9 @@ def _notes(case: Case, problem: Problem, values: Mapping[str, Any]) -> Iterator[
     for device in case.box.gpus or ():
         if device.capability is None:
             yield f"what {device.name} is is not known here: nothing was checked against it"
-    if case.box.unknown:
-        yield f"not known, so not checked: {', '.join(case.box.unknown.values())}"
+    unknown = [said for what, said in case.box.unknown.items() if case.gpu_route or what not in OF_A_DRIVER]
+    if unknown:
+        yield f"not known, so not checked: {', '.join(unknown)}"
 
 
 def _driver_that_must_be(problem: Problem, toolkit: ToolkitWay) -> Iterator[str]:

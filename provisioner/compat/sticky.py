@@ -8,7 +8,7 @@ from typing import Any
 
 from provisioner import profiles
 from provisioner.facts import Facts, Receipt
-from provisioner.profiles import Environment
+from provisioner.profiles import Environment, Model
 
 _PATH = re.compile(r".*/(?P<name>[^/]+)-(?P<digest>[0-9a-f]{12})")
 
@@ -32,13 +32,37 @@ def kept(receipt: Receipt, wanted: Environment) -> str | None:
         return None
     here = next((known for known in body.resources if known.get("id") == "python_env.env"), {})
     found = _PATH.fullmatch(str(here.get("path", "")))
-    whole = all(receipt.observed.get(known["id"]) == known["value"] for known in body.resources)
     with_lock = any(known["id"] == "python_env.lock" for known in body.resources)
-    if found is None or found["name"] != wanted.lock or not (whole and with_lock):
+    if found is None or found["name"] != wanted.lock or not (is_whole(receipt) and with_lock):
         return None
     result = body.result or {}
     lacking = unsatisfied(wanted, result.get("python"), result.get("packages"))
     return None if any(True for _ in lacking) else found["digest"]
+
+
+def is_whole(receipt: Receipt) -> bool:
+    """Whether everything that a role has left on the box is there as it left it."""
+    known = receipt.body.resources if receipt.body else ()
+    return bool(known) and all(receipt.observed.get(one["id"]) == one["value"] for one in known)
+
+
+def environment_stays(facts: Facts, scope: str, wanted: Environment, *, upgrade: bool) -> bool:
+    """Whether the environment to have is there, whole."""
+    receipt = facts.receipt("python_env", scope)
+    if receipt is None or "/" in wanted.lock:
+        return False
+    digest = kept(receipt, wanted)
+    return digest is not None and (not upgrade or digest == profiles.lock_digest(wanted.lock)[:12])
+
+
+def weights_stay(facts: Facts, scope: str, model: Model) -> bool:
+    """Whether the weights to have are there, whole: of this name, from this source."""
+    receipt = facts.receipt("model_weights", scope)
+    if receipt is None or receipt.body is None or not is_whole(receipt):
+        return False
+    inputs = receipt.body.inputs
+    same = inputs.get("model_weights_name") == model.name
+    return same and inputs.get("model_weights_source") == model.source
 
 
 def unsatisfied(wanted: Environment, python: Any, packages: Any) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Literal
 from provisioner.compat.decide import Decision, Route
 from provisioner.compat.outline import Outline
 from provisioner.compat.solver import Fact
+from provisioner.compat.sticky import weights_stay
 from provisioner.report import words
 from provisioner.report.plan import PlannedHost, weights_bytes
 from provisioner.sizing.data import quantizations
@@ -82,7 +83,9 @@ def _decision(outline: Outline) -> Iterator[Block]:
     if isinstance(outline.decided, Decision):
         routes = [(route.what, route.action, route.text) for route in outline.decided.routes]
         extra = [(name, "", text) for route in outline.decided.routes for name, text in _extra(route)]
-        yield Block("what will be on it", rows=(*routes, *extra, ("weights", "fetch", _weights(outline))))
+        model, scope = outline.ask.profile.model, outline.decided.scope
+        weights = "keep" if weights_stay(outline.facts, scope, model) else "fetch"
+        yield Block("what will be on it", rows=(*routes, *extra, ("weights", weights, _weights(outline))))
 
 
 def _extra(route: Route) -> Iterator[tuple[str, str]]:

@@ -46,7 +46,7 @@ def test_a_box_in_words(
     argv += ["--context", "512", "--batch", "2", "--images", "1", "--cuda", "12.8", "--upgrade", "--why"]
     assert ended(argv, monkeypatch) == 0
     assert capsys.readouterr().out == f"described  {BOX}\n{POSSIBLE}{WHY}"
-    ((facts, profile, wish, terms),) = asked
+    facts, profile, wish, terms = asked[-1]
     assert (facts.gpus[0].name, facts.memory.total_bytes) == ("NVIDIA GeForce RTX 4090", 32 * plans.GB)
     assert profile.name == "autoglm-phone-9b"
     assert (wish.load.context, wish.load.batch, wish.load.images) == (512, 2, 1)

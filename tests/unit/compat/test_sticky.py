@@ -10,7 +10,8 @@ import pytest
 
 from provisioner import profiles
 from provisioner.compat import Plan, Settings, make_plan
-from provisioner.compat.sticky import environment_digest, unsatisfied
+from provisioner.compat.decide import Decision
+from provisioner.compat.sticky import environment_digest, environment_stays, unsatisfied, weights_stay
 from provisioner.profiles import Environment
 
 from .test_plan import facts
@@ -153,3 +154,40 @@ def test_a_profile_that_nobody_named_is_chosen_anew_by_an_upgrade(
     plan = make_plan(box, Settings(upgrade=upgrade))
     assert isinstance(plan, Plan)
     assert (plan.profile.name, plan.request["chosen"]) == (profile, chosen)
+
+
+def weights(**changes: Any) -> dict[str, Any]:
+    """A receipt of model_weights for the default model, whole."""
+    model = profiles.load("gemma3-270m").model
+    told = receipt() | {"role": "model_weights", "path": "/r/model_weights.json"}
+    inputs = {"model_weights_name": model.name, "model_weights_source": model.source}
+    return told | {"body": told["body"] | {"role": "model_weights", "inputs": inputs | changes}}
+
+
+def test_what_stays_is_planned_as_kept() -> None:
+    model = profiles.load("gemma3-270m").model
+    there = facts(receipts=[receipt(), weights()])
+    assert environment_stays(there, "system", LLAMA, upgrade=False)
+    assert not environment_stays(there, "system", LLAMA, upgrade=True)
+    assert not environment_stays(facts(), "system", LLAMA, upgrade=False)
+    assert weights_stay(there, "system", model)
+    assert not weights_stay(there, "user", model)
+    plan = make_plan(there, Settings())
+    assert isinstance(plan, Plan)
+    assert isinstance(plan.outline.decided, Decision)
+    assert plan.outline.decided.route("environment").action == "keep"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"model_weights_name": "other"}, {"model_weights_source": {"type": "path"}}]
+)
+def test_other_weights_do_not_stay(changes: dict[str, Any]) -> None:
+    there = facts(receipts=[weights(**changes)])
+    assert not weights_stay(there, "system", profiles.load("gemma3-270m").model)
+
+
+@pytest.mark.parametrize("change", [damaged, lock_lost, unreadable])
+def test_damaged_weights_do_not_stay(change: Change) -> None:
+    told = weights()
+    change(told)
+    assert not weights_stay(facts(receipts=[told]), "system", profiles.load("gemma3-270m").model)
