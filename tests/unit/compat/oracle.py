@@ -88,7 +88,7 @@ def driver_wrong(facts: Facts, ask: Ask, driver: Driver) -> Iterator[str]:
     if ask.driver not in (None, "keep") and driver.how != "unknown":
         branch = driver.branch or (int(driver.version.split(".")[0]) if driver.version else 0)
         if str(branch) != ask.driver:
-            yield f"--driver {ask.driver}"
+            yield f"--branch {ask.driver}"
 
 
 def _install_wrong(facts: Facts, ask: Ask, driver: Driver) -> Iterator[str]:

@@ -23,7 +23,7 @@ FIRST = {one.capability: one.first_cuda for one in knowledge.capabilities()}
 @pytest.mark.parametrize("gpu", KINDS.values(), ids=lambda gpu: gpu.name)
 def test_a_branch_is_kept_or_installed_only_where_it_serves_the_gpu(gpu: knowledge.Gpu) -> None:
     cuda = max("12.4", FIRST[gpu.capability], key=knowledge.version)
-    arch = "aarch64" if gpu.name in ("GB10", "GH200 480GB", "GB200") else "x86_64"
+    arch = next(iter(gpu.arches), "x86_64")
     box = described(
         gpu=gpu.name, os="ubuntu22.04", arch=arch, driver="none", memory="64GB", secure_boot=False
     )

@@ -15,7 +15,8 @@ GB = 1_000_000_000
 CASES: list[tuple[str, int, int | None, str | None]] = [
     ("autoglm-phone-9b", 64, 24, "autoglm-phone-9b-nf4"),
     ("autoglm-phone-9b-nf4", 64, 24, "gemma3-270m-transformers"),
-    ("autoglm-phone-9b", 16, 24, "gemma3-270m-transformers"),
+    ("autoglm-phone-9b", 16, 24, "autoglm-phone-9b-nf4"),
+    ("autoglm-phone-9b", 8, 24, "gemma3-270m-transformers"),
     ("autoglm-phone-9b", 64, None, "gemma3-270m-transformers"),
     ("gemma3-270m-transformers", 64, None, "gemma3-270m"),
     ("gemma3-270m-transformers", 2, None, "gemma3-270m"),

@@ -234,7 +234,8 @@ def _needs(match: Match, _facts: Facts, ask: Ask) -> Iterator[str]:
 def _asked(match: Match, _facts: Facts, ask: Ask) -> Iterator[str]:
     value = getattr(ask, match[1])
     if value:
-        yield f"--{match[1].replace('_', '-')}" if value is True else f"--{match[1]} {value}"
+        option = {"driver": "branch"}.get(match[1], match[1].replace("_", "-"))
+        yield f"--{option}" if value is True else f"--{option} {value}"
 
 
 def _disk(match: Match, facts: Facts, _ask: Ask) -> Iterator[str]:
