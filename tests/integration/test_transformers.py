@@ -24,8 +24,8 @@ def test_the_same_model_through_transformers_says_the_same(
     large = provision.up(machine, *PROFILE, *WHEELS).expect(0).host(machine.name)
     memory = large["memory"]
     assert min(memory["predicted_rss_bytes"], memory["measured_rss_bytes"]) > 0
-    # Unpacking a GGUF into 32 bits took 3384 MB on one machine and 2718 MB on another of 3559 MB predicted: what
-    # its lists of tokens take beside the tensors is not understood yet. So this one is a ceiling.
+    # Unpacking a GGUF into 32 bits took 3384 MB on one machine and 2718 MB on another of 3559 MB predicted:
+    # what its lists of tokens take beside the tensors is not understood yet. So this one is a ceiling.
     assert -0.3 <= memory["deviation"] <= 0.1, memory
     assert large["smoke"]["versions"].keys() >= {"torch", "transformers"}
     # Greedy decoding of one file by two runtimes: rounding may part them late, not at the start.
