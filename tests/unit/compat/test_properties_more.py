@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-TIMES = 20
+TIMES = 8
 
 
 def test_the_properties_hold_over_thousands_of_boxes() -> None:
