@@ -6,23 +6,14 @@ with `version`; memory is in bytes, bandwidth in bytes a second.
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
-from provisioner.yamlfile import load_yaml
+from provisioner import sourced
+from provisioner.sourced import Entry, Sourced
 
-Confidence = Literal["ran", "doc", "memory", "unconfirmed"]
 Flavour = Literal["open", "proprietary"]
-
-
-class Sourced(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A fact: where it comes from, and how sure it is."""
-
-    source: str
-    confidence: Confidence
 
 
 class Capability(Sourced, frozen=True):
@@ -177,7 +168,7 @@ class Wheel(Sourced, frozen=True):
     glibc: str
     cuda: str | None = None
     capabilities: tuple[str, ...] = ()
-    capabilities_by_arch: dict[str, tuple[str, ...]] = {}
+    capabilities_by_arch: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     arches: tuple[str, ...] = ("x86_64",)
     systems: tuple[Literal["linux", "macos"], ...] = ("linux",)
     driver: str | None = None
@@ -207,19 +198,14 @@ class Stack(Sourced, frozen=True):
         return self.lock or self.name
 
 
-Entry = TypeVar("Entry", bound=Sourced)
-
-
 def version(text: str) -> tuple[int, ...]:
     """A version as numbers, to compare: "550.54.14" → (550, 54, 14)."""
     return tuple(int(part) for part in text.partition("+")[0].split(".") if part.isdigit())
 
 
-@cache
 def read(name: str, kind: type[Entry]) -> tuple[Entry, ...]:
-    """The entries of data/NAME.yml. Raises msgspec.ValidationError for one that is not as its kind says."""
-    text = files("provisioner.compat").joinpath("data", f"{name}.yml").read_text("utf-8")
-    return msgspec.convert(load_yaml(text), tuple[kind, ...])  # type: ignore[valid-type]
+    """The entries of data/NAME.yml, as sourced.read has them."""
+    return sourced.read("provisioner.compat", name, kind)
 
 
 def capabilities() -> tuple[Capability, ...]:

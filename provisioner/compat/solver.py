@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from provisioner.compat.knowledge import Confidence
 from provisioner.compat.search import Rule, Search
+from provisioner.sourced import Confidence
 
 Kind = Literal["box", "data", "request"]
 _ORDER: Mapping[Kind, int] = {"box": 0, "data": 1, "request": 2}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from provisioner.compat.knowledge import Sourced, read
+from provisioner.compat.knowledge import read
 from provisioner.facts import OperatingSystem
+from provisioner.sourced import Sourced
 
 
 class Unserved(Sourced, frozen=True):

@@ -13,8 +13,9 @@ import msgspec
 
 from provisioner.errors import UsageError
 from provisioner.nearest import nearest_hint
-from provisioner.sizing.model import Confidence, Shape, Weights
+from provisioner.sizing.model import Shape, Weights
 from provisioner.sizing.shapes import from_config
+from provisioner.sourced import Confidence
 from provisioner.yamlfile import load_yaml
 
 

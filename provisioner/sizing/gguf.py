@@ -15,8 +15,9 @@ from typing import Any
 from provisioner.sizing import fields as limits
 from provisioner.sizing.data import family
 from provisioner.sizing.fields import Fields, ShapeError
-from provisioner.sizing.model import Attention, Confidence, Shape, Vision
+from provisioner.sizing.model import Attention, Shape, Vision
 from provisioner.sizing.tensors import Tensor, grouped
+from provisioner.sourced import Confidence
 
 _LAYER = re.compile(r"blk\.(\d+)\.(attn_k|attn_qkv|attn_kv_a_mqa)\b")
 

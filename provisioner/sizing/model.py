@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Confidence = Literal["ran", "doc", "memory", "unconfirmed"]
+from provisioner.sourced import Confidence
+
 Runtime = Literal["transformers", "vllm", "llama"]
 Where = Literal["vram", "ram"]
 

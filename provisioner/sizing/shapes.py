@@ -15,8 +15,9 @@ from provisioner.sizing import fields as limits
 from provisioner.sizing.data import family, is_known
 from provisioner.sizing.fields import Fields, ShapeError
 from provisioner.sizing.layers import attention_of
-from provisioner.sizing.model import Confidence, Shape, Vision, Weights
+from provisioner.sizing.model import Shape, Vision, Weights
 from provisioner.sizing.tensors import Tensor, grouped
+from provisioner.sourced import Confidence
 
 __all__ = ["ShapeError", "from_config", "from_gguf", "with_projector"]
 

@@ -12,11 +12,12 @@ from provisioner.compat.box import Box
 from provisioner.compat.solver import Fact
 from provisioner.profiles import Profile
 from provisioner.sizing.model import Load, Shape, Way
+from provisioner.sourced import Confidence, Sourced
 
 PROFILE = "profile"
 OTHER_PROFILE = "choose another profile (provision profiles)"
 # The weakest of several confidences is the confidence of what they say together.
-_WEAKEST: tuple[knowledge.Confidence, ...] = ("unconfirmed", "memory", "doc", "ran")
+_WEAKEST: tuple[Confidence, ...] = ("unconfirmed", "memory", "doc", "ran")
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def seen(id_: str, text: str, change: str = "", subject: str = "") -> Fact:
     return Fact(id_, text, "box", source="the machine", change=change, subject=subject)
 
 
-def known(id_: str, text: str, *entries: knowledge.Sourced) -> Fact:
+def known(id_: str, text: str, *entries: Sourced) -> Fact:
     """A fact of the data, as sure as the least sure of the entries that it comes from."""
     sources = "; ".join(dict.fromkeys(entry.source for entry in entries))
     return Fact(id_, text, "data", sources, _weakest(entry.confidence for entry in entries))
@@ -130,7 +131,7 @@ def asked(id_: str, text: str, change: str = "", subject: str = "") -> Fact:
     return Fact(id_, text, "request", source="the request", change=change, subject=subject)
 
 
-def _weakest(all_: Iterable[knowledge.Confidence]) -> knowledge.Confidence:
+def _weakest(all_: Iterable[Confidence]) -> Confidence:
     return min(all_, key=_WEAKEST.index, default="unconfirmed")
 
 

@@ -7,20 +7,12 @@ losses; `families.yml` what a configuration leaves to its class; `published.yml`
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
-from provisioner.sizing.model import Confidence
-from provisioner.yamlfile import load_yaml
-
-
-class Sourced(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A fact: where it comes from, and how sure it is."""
-
-    source: str
-    confidence: Confidence
+from provisioner import sourced
+from provisioner.sourced import Confidence, Entry, Sourced
 
 
 class Constant(Sourced, frozen=True):
@@ -120,14 +112,9 @@ class Published(Sourced, frozen=True):
     doubt: str = ""
 
 
-Entry = TypeVar("Entry", bound=Sourced)
-
-
-@cache
 def read(name: str, kind: type[Entry]) -> tuple[Entry, ...]:
-    """The entries of NAME.yml. Raises msgspec.ValidationError for one that is not as its kind says."""
-    text = files("provisioner.sizing").joinpath("data", f"{name}.yml").read_text("utf-8")
-    return msgspec.convert(load_yaml(text), tuple[kind, ...])  # type: ignore[valid-type]
+    """The entries of NAME.yml, as sourced.read has them."""
+    return sourced.read("provisioner.sizing", name, kind)
 
 
 @cache

@@ -15,9 +15,10 @@ from provisioner.compat import described
 from provisioner.compat import knowledge as known
 from provisioner.compat.systems import Unserved
 from provisioner.sizing.data import quantizations
+from provisioner.sourced import Sourced
 
 LOCKS = Path(known.__file__).parents[1] / "profiles" / "locks"
-FILES: dict[str, Callable[[], tuple[known.Sourced, ...]]] = {
+FILES: dict[str, Callable[[], tuple[Sourced, ...]]] = {
     "capabilities": known.capabilities,
     "architectures": known.architectures,
     "gpus": known.gpus,

@@ -11,15 +11,15 @@ from provisioner.sizing.data import (
     Family,
     Published,
     Quantization,
-    Sourced,
     blocks,
     constant,
     family,
     quantizations,
     read,
 )
+from provisioner.sourced import Sourced
 
-FILES = {
+FILES: dict[str, type[Sourced]] = {
     "blocks": Block, "families": Family, "processes": Constant, "published": Published,
     "quantizations": Quantization,
 }  # fmt: skip
