@@ -91,7 +91,6 @@ class _Settings:
     overrides: Mapping[str, Any]
     wish: Any
     terms: Any
-    require_gpu: bool
 
 
 Planner = Callable[[Any], Any]
@@ -127,7 +126,6 @@ def _planner(model: str | None, said: dict[str, Any]) -> Planner:
             branch=said["branch"],
             route=said["route"],
         ),
-        require_gpu=said["require_gpu"],
     )
     if said["cuda"] or said["branch"] or said["route"]:
         # What nobody knows is said before any machine is asked, and of none.

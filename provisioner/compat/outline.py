@@ -12,7 +12,7 @@ from provisioner.compat import knowledge
 from provisioner.compat.box import Box, box_from
 from provisioner.compat.decide import Ask, Decision, decide
 from provisioner.compat.rules.wheels import runs_on
-from provisioner.compat.solver import Conflict, Fact
+from provisioner.compat.solver import Conflict, Fact, in_words
 from provisioner.compat.ways import (
     RUNTIMES,
     Wish,
@@ -127,12 +127,16 @@ class Terms:
 def outline(facts: Facts, ask: Ask) -> Outline:
     """The decision and the memory answer for one box; pure. `ask.way` None: the best way is looked at."""
     box = box_from(facts)
+    return _outlined(box, ask, decide(box, ask))
+
+
+def _outlined(box: Box, ask: Ask, decided: Decision | Conflict) -> Outline:
+    """With what the memory planner says beside what was decided."""
     told = None
     if ask.shape is not None:
         told = memory_of(ask.shape, box.machine, ask.load, ask.way, tuple(filter(serving(box), EVERY)))
-    decided = decide(box, ask)
     notes = (*_notes(ask, told), *_by_hand(decided))
-    return Outline(facts, box, ask, decided, told, notes)
+    return Outline(box.facts, box, ask, decided, told, notes)
 
 
 def serving(box: Box) -> Callable[[Runtime], bool]:
@@ -217,8 +221,8 @@ def _instead(found: Outline, usual: Ask) -> Outline:
     why = decide(found.box, usual) if taken != own else None
     if not isinstance(why, Conflict):
         return found
-    chain = " → ".join(fact.text for fact in why.chains[0])
-    return replace(found, notes=(*found.notes, f"the environment {taken}, not {own}: {chain}"))
+    note = f"the environment {taken}, not {own}: {in_words(why.chains[0])}"
+    return replace(found, notes=(*found.notes, note))
 
 
 def of_model(
@@ -263,15 +267,20 @@ def _as_of(wish: Wish, found: Outline) -> Outline:
 
 def _first(facts: Facts, asks: list[Ask]) -> Outline:
     """The plan of the first question that has one, else why not, of the one that the least would help."""
-    box, nearest, least = box_from(facts), asks[0], math.inf
-    for ask in asks if len(asks) > 1 else ():
+    box = box_from(facts)
+    refused: list[tuple[Ask, Conflict]] = []
+    for ask in asks:
         decided = decide(box, ask)
         if isinstance(decided, Decision):
-            return outline(facts, ask)
-        changed = min((len(remedy.facts) for remedy in decided.remedies), default=math.inf)
-        if changed < least:
-            nearest, least = ask, changed
-    return outline(facts, nearest)
+            return _outlined(box, ask, decided)
+        refused.append((ask, decided))
+    return _outlined(box, *min(refused, key=_changes_needed))
+
+
+def _changes_needed(refused: tuple[Ask, Conflict]) -> float:
+    """How many facts would have to change; none helps where there is no way out."""
+    shortest = refused[1].shortest
+    return len(shortest[0].facts) if shortest else math.inf
 
 
 def _notes(ask: Ask, told: Answer | None) -> Iterator[str]:

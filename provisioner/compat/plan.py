@@ -14,7 +14,7 @@ from provisioner.compat.outline import INSTALLS, Outline, Terms
 from provisioner.compat.request import Settings, blaming_the_box, remembered
 from provisioner.compat.rules.case import gigabytes
 from provisioner.compat.smaller import MEMORY_TOLERANCE
-from provisioner.compat.solver import Fact
+from provisioner.compat.solver import Fact, in_words
 from provisioner.compat.variables import role_variables
 from provisioner.facts import SYSTEM_PLACES, Facts, Places
 from provisioner.profiles import Profile
@@ -43,7 +43,7 @@ class WhyNot:
         return "; or ".join(self.changes)
 
     def __str__(self) -> str:
-        return "; and ".join(" → ".join(fact.text for fact in chain) for chain in self.chains)
+        return "; and ".join(map(in_words, self.chains))
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,7 @@ def _plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
     choice = choose(facts, settings, terms_of(settings))
     decided = choice.outline.decided
     if not isinstance(decided, Decision):
-        least = min((len(remedy.facts) for remedy in decided.remedies), default=0)
-        shortest = [str(remedy) for remedy in decided.remedies if len(remedy.facts) == least]
-        return WhyNot(decided.chains, tuple(shortest), choice.outline)
+        return WhyNot(decided.chains, tuple(map(str, decided.shortest)), choice.outline)
     scope = decided.scope
     places = facts.places.get(scope, SYSTEM_PLACES)
     return Plan(
@@ -137,7 +135,7 @@ def route_note(facts: Facts, choice: Choice) -> Iterator[str]:
     elif choice.refused:
         better = _nearest(choice.refused)
         route = "" if choice.profile.needs_gpu else "the CPU route, with "
-        yield f"{route}{name}, not {better.ask.profile.name}: {WhyNot(better.chains[:1], ())}"
+        yield f"{route}{name}, not {better.ask.profile.name}: {in_words(better.chains[0])}"
         helps = [change for change in better.changes if not change.startswith("take --profile")]
         if helps:
             yield f"for {better.ask.profile.name}: {helps[0]}"

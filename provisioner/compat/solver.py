@@ -86,6 +86,11 @@ class Remedy:
         return ", and ".join(dict.fromkeys(fact.change for fact in self.facts))
 
 
+def in_words(chain: Iterable[Fact]) -> str:
+    """A chain of facts, read from the first to the last."""
+    return " → ".join(fact.text for fact in chain)
+
+
 @dataclass(frozen=True)
 class Conflict:
     """Why there is no choice.
@@ -102,8 +107,14 @@ class Conflict:
         """What a person could do, one sentence a way out."""
         return tuple(str(remedy) for remedy in self.remedies)
 
+    @property
+    def shortest(self) -> tuple[Remedy, ...]:
+        """The ways out with the fewest changes."""
+        least = min((len(remedy.facts) for remedy in self.remedies), default=0)
+        return tuple(remedy for remedy in self.remedies if len(remedy.facts) == least)
+
     def __str__(self) -> str:
-        return "; ".join(" → ".join(fact.text for fact in chain) for chain in self.chains)
+        return "; ".join(map(in_words, self.chains))
 
 
 def solve(domains: Mapping[str, Sequence[Any]], constraints: Iterable[Constraint]) -> Solution | Conflict:

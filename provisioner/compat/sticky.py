@@ -18,11 +18,24 @@ def environment_digest(facts: Facts, scope: str, wanted: Environment, *, upgrade
 
     A requirements file of the user's own is meant as it is now, and never answered with an older one.
     """
-    newest = profiles.lock_digest(wanted.lock)[:12]
+    there = None if upgrade else _there(facts, scope, wanted)
+    return there or _newest(wanted)
+
+
+def environment_stays(facts: Facts, scope: str, wanted: Environment, *, upgrade: bool) -> bool:
+    """Whether the environment to have is there, whole."""
+    there = _there(facts, scope, wanted)
+    return there is not None and (not upgrade or there == _newest(wanted))
+
+
+def _newest(wanted: Environment) -> str:
+    return profiles.lock_digest(wanted.lock)[:12]
+
+
+def _there(facts: Facts, scope: str, wanted: Environment) -> str | None:
+    """The digits of the environment that is there and will do."""
     receipt = facts.receipt("python_env", scope)
-    if upgrade or receipt is None or "/" in wanted.lock:
-        return newest
-    return kept(receipt, wanted) or newest
+    return None if receipt is None or "/" in wanted.lock else kept(receipt, wanted)
 
 
 def kept(receipt: Receipt, wanted: Environment) -> str | None:
@@ -44,15 +57,6 @@ def is_whole(receipt: Receipt) -> bool:
     """Whether everything that a role has left on the box is there as it left it."""
     known = receipt.body.resources if receipt.body else ()
     return bool(known) and all(receipt.observed.get(one["id"]) == one["value"] for one in known)
-
-
-def environment_stays(facts: Facts, scope: str, wanted: Environment, *, upgrade: bool) -> bool:
-    """Whether the environment to have is there, whole."""
-    receipt = facts.receipt("python_env", scope)
-    if receipt is None or "/" in wanted.lock:
-        return False
-    digest = kept(receipt, wanted)
-    return digest is not None and (not upgrade or digest == profiles.lock_digest(wanted.lock)[:12])
 
 
 def weights_stay(facts: Facts, scope: str, model: Model) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from provisioner.compat.decide import Decision, Route
 from provisioner.compat.outline import Outline
-from provisioner.compat.solver import Fact
+from provisioner.compat.solver import Fact, in_words
 from provisioner.compat.sticky import weights_stay
 from provisioner.report import words
 from provisioner.report.plan import PlannedHost, weights_bytes
@@ -72,7 +72,7 @@ def asked(load: Load) -> str:
 
 def because(outline: Outline) -> list[str]:
     """Why it is impossible: a chain a line; nothing for what is possible."""
-    return [" → ".join(fact.text for fact in chain) for chain in outline.chains]
+    return [in_words(chain) for chain in outline.chains]
 
 
 def _decision(outline: Outline) -> Iterator[Block]:

@@ -88,6 +88,11 @@ class Case:
         """Which system it is."""
         return seen("os", f"{self.box.name} here", "another system", "system")
 
+    @property
+    def kind(self) -> str:
+        """The kind of system, as wheels and locks tell them apart; "" where it is not known."""
+        return {"": "", "macos": "macos"}.get(self.box.facts.os.id, "linux")
+
     @cached_property
     def place(self) -> tuple[Fact, ...]:
         """Which system it is, and on what kind of machine where that is not the usual one."""

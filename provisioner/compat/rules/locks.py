@@ -14,9 +14,8 @@ def rules(case: Case) -> Iterator[Constraint]:
     """What the lock serves; nothing for one of the user's own, or a machine of which too little is known."""
     name, box = case.ask.profile.environment.lock, case.box
     lock = lockfiles.find(name)
-    if lock is None or not box.facts.os.id or not box.arch:
+    if lock is None or not case.kind or not box.arch:
         return
-    kind = "macos" if box.facts.os.id == "macos" else "linux"
     words = listed(dict.fromkeys(lockfiles.WORDS[place.platform] for place in lock.platforms))
     facts = (
         case.system,
@@ -24,5 +23,5 @@ def rules(case: Case) -> Iterator[Constraint]:
         own(f"locks.{name}", f"the environment {name} was resolved for {words}"),
         case.of_profile("lock", f"{case.ask.profile.name} runs in the environment {name}"),
     )
-    fine = f"{kind}-{box.arch}" in [place.platform for place in lock.platforms]
+    fine = f"{case.kind}-{box.arch}" in [place.platform for place in lock.platforms]
     yield Constraint(facts, (), always if fine else never)

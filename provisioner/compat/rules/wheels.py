@@ -158,11 +158,10 @@ def _wheel(case: Case, wheel: Wheel) -> Iterator[Constraint]:
 def _place(case: Case, wheel: Wheel) -> Iterator[Constraint]:
     """The kind of system and of machine that it is built for."""
     box, name, ident = case.box, f"{wheel.package} {wheel.version}", f"wheels.{wheel.package}"
-    if box.facts.os.id:
-        kind = "macos" if box.facts.os.id == "macos" else "linux"
+    if case.kind:
         systems = listed({"linux": "Linux", "macos": "macOS"}[one] for one in wheel.systems)
         fact = known(f"{ident}.systems", f"{name} has wheels for {systems}", wheel)
-        fine = kind in wheel.systems
+        fine = case.kind in wheel.systems
         yield Constraint((case.system, fact), (variable(wheel),), always if fine else _is_none, _is_chosen)
     if box.arch:
         fact = known(f"{ident}.arches", f"{name} has wheels for {listed(wheel.arches)}", wheel)
