@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from provisioner.audit import Audit
 from provisioner.errors import ProvisionError
 
 SCHEMA = 1
@@ -166,7 +167,8 @@ class Facts:
     """Everything known of one machine at one moment, schema 1.
 
     `addresses` are those by which other machines may reach this one; `places` is keyed by scope, `disks` by
-    the path of each place; `pending` names the roles that a run began and never finished.
+    the path of each place; `pending` names the roles that a run began and never finished; `audit` is there
+    when it was asked for.
     """
 
     schema: int
@@ -185,6 +187,7 @@ class Facts:
     receipts: tuple[Receipt, ...] = ()
     pending: tuple[str, ...] = ()
     holder: Holder | None = None
+    audit: Audit | None = None
     unknown: tuple[Unknown, ...] = ()
 
     @classmethod

@@ -85,6 +85,7 @@ WHOLE: dict[str, Any] = {
     ],
     "pending": ["smoke_test"],
     "holder": {"who": "ann@desk", "run": "r2", "since": "2026-01-01T00:00:00Z", "pid": 7},
+    "audit": None,
     "unknown": [{"what": "os.boot", "why": "not there"}],
 }
 

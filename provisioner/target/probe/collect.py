@@ -10,8 +10,10 @@ from . import disks, gpus, network, receipts, system, users
 from .box import Box, clean, mounts
 
 
-def collect(root: str, folders: Optional[List[str]]) -> Dict[str, Any]:
-    """Facts, schema 1. `folders`: where receipts lie, None for the standard places."""
+def collect(
+    root: str, folders: Optional[List[str]], audit: Optional[Dict[str, Any]] = None
+) -> Dict[str, Any]:
+    """Facts, schema 1. `folders`: where receipts lie, None for the standard places; `audit`: its request."""
     box = Box(root)
     environ, uid = surroundings(box)
     table = mounts(box)
@@ -40,6 +42,11 @@ def collect(root: str, folders: Optional[List[str]]) -> Dict[str, Any]:
         "pending": pending,
         "holder": receipts.holder(box, roads),
     }
+    facts["audit"] = None
+    if audit is not None:
+        from .audit import audit as audited  # loaded only where it is asked for
+
+        facts["audit"] = audited(box, facts, audit)
     if not box.live:
         box.missing("python", "a recorded tree has no interpreter")
     facts["unknown"] = box.unknown

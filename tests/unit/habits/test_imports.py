@@ -39,7 +39,7 @@ class Rule:
 
 
 PURE = (
-    "provisioner/facts.py", "provisioner/drift", "provisioner/compat", "provisioner/profiles",
+    "provisioner/audit.py", "provisioner/facts.py", "provisioner/drift", "provisioner/compat", "provisioner/profiles",
     "provisioner/preflight", "provisioner/sizing",
 )  # fmt: skip
 

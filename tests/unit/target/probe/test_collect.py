@@ -108,6 +108,7 @@ def test_facts_of_a_small_emulated_machine(plant: Plant) -> None:
         ],
         "pending": ["smoke_test"],
         "holder": None,
+        "audit": None,
         "unknown": [
             {"what": "os.arch", "why": "a recorded tree does not tell"},
             {"what": "os.libc", "why": "a recorded tree does not tell"},

@@ -1,0 +1,38 @@
+"""What is going to be put on the box, as far as rules ask for it. Without a plan: the general minima, which
+only warn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GB = 10**9
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """`profile` is "" without a plan. Bytes are bytes. `weights`: the folder that will hold them ("": the
+    standard place of the scope). `gpu`: whether the model runs on one. `driver`: whether one is going to be
+    installed. `packages`: whether the package manager will be asked for anything. `downloads`: whether
+    anything is fetched.
+    """
+
+    profile: str = ""
+    cores: int = 4
+    memory_bytes: int = 16 * GB
+    vram_bytes: int = 8 * GB
+    disk_bytes: int = 20 * GB
+    weights: str = ""
+    gpu: bool | None = None
+    driver: bool = False
+    packages: bool = False
+    downloads: bool = True
+
+    @property
+    def blocks(self) -> bool:
+        """Whether falling short stops the run: a profile's own minima do, the general ones warn."""
+        return bool(self.profile)
+
+
+GENERAL = Needs()

@@ -1,0 +1,39 @@
+"""The audit: what firmware, slots, memory, storage and software of this machine really are. Reads, never
+writes.
+
+Its answer is the section `audit` of the Facts; provisioner/audit.py on the controller says what each value
+means.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Tuple
+
+from ..box import Box
+from .sight import Sight
+
+# Where a section comes from: a function of the box and of what can be seen of it.
+Section = Callable[[Box, Sight], Dict[str, Any]]
+
+
+def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str, Any]:
+    """All sections. `request`: `volumes` (folders whose disk matters), `certificates` (paths of those that
+    sign kernel modules here), `network` ({"mirrors": [{"what", "address"}]}: only then is anything asked of
+    it).
+
+    `facts` are those that were read before: operating system, GPUs.
+    """
+    sight = Sight(box, facts, request)
+    found: Dict[str, Any] = {}
+    for name, section in SECTIONS:
+        try:
+            found[name] = section(box, sight)
+        except Exception as error:  # noqa: BLE001 - one broken table must not cost the others
+            # It is said: the section stays empty, and its readings say that nobody looked.
+            box.missing("audit." + name, "%s: %s" % (type(error).__name__, error))
+    return found
+
+
+SECTIONS: List[Tuple[str, Section]] = [
+    ("sight", lambda _box, sight: sight.section()),
+]
