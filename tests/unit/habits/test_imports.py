@@ -39,8 +39,8 @@ class Rule:
 
 
 PURE = (
-    "provisioner/audit.py", "provisioner/facts.py", "provisioner/drift", "provisioner/compat", "provisioner/profiles",
-    "provisioner/preflight", "provisioner/sizing",
+    "provisioner/audit.py", "provisioner/facts.py", "provisioner/drift", "provisioner/compat",
+    "provisioner/preflight", "provisioner/profiles", "provisioner/sizing",
 )  # fmt: skip
 
 RULES = (
