@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from provisioner.compat import Settings
 from provisioner.errors import UsageError
 from provisioner.hosts.target import Target
 from provisioner.hosts.transport import Access, Transport
+
+if TYPE_CHECKING:  # a verb that plans nothing does not load the planner
+    from provisioner.compat import Settings
 
 SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -117,6 +119,7 @@ def where_from(options: dict[str, Any]) -> Where:
 def settings_from(options: dict[str, Any], where: Where) -> Settings:
     """Take this group's options out of `options`. Here SSL_CERT_FILE is as good as --ca-certificate."""
     from provisioner import profiles
+    from provisioner.compat import Settings
 
     overrides, variables = assigned(options.pop("assignments"))
     certificates = [_certificate(path) for path in options.pop("certificates")]

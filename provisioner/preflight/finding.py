@@ -43,7 +43,9 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule about one subject ("pci:0000:01:00.0", "" for the whole machine)."""
+    """One rule about one subject ("pci:0000:01:00.0", "" for the whole machine). `reason`: why there is no
+    verdict, where there is none.
+    """
 
     id: str
     name: str
@@ -60,6 +62,7 @@ class Finding:
     limits: str = ""
     remedy: Remedy | None = None
     references: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def blocks(self) -> bool:

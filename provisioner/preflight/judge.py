@@ -68,6 +68,7 @@ def _findings(rule: Rule, case: Case, *, ignored: bool) -> Iterator[Finding]:
             limits=verdict.limits,
             remedy=verdict.remedy,
             references=page.references if verdict.outcome == "bad" else (),
+            reason=verdict.reason,
         )
 
 

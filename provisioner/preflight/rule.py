@@ -41,7 +41,8 @@ class Case:
 @dataclass(frozen=True)
 class Verdict:
     """What a rule says of one subject. `weight`: of this one, where it is not the rule's own; for a good one
-    only "info" means something: worth knowing all the same.
+    only "info" means something: worth knowing all the same. `reason`: why there is no verdict, in the same
+    words for all that have that reason.
     """
 
     outcome: Outcome
@@ -54,6 +55,7 @@ class Verdict:
     confidence: Confidence = "confirmed"
     limits: str = ""
     remedy: Remedy | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,4 +92,5 @@ def cannot(reading: Reading[Any], summary: str, **rest: Any) -> Verdict:
     outcomes: dict[str, Outcome] = {"not_applicable": "not_applicable", "error": "error"}
     evidence = (Evidence(reading.source, reading.why, reading.offset),) if reading.source else ()
     rest.setdefault("evidence", evidence)
+    rest.setdefault("reason", reading.why)
     return Verdict(outcomes.get(reading.state, "unknown"), f"{summary}: {reading.why}", **rest)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provisioner.drift import RoleDrift
 from provisioner.facts import Facts, Gpu
-from provisioner.report.peaks import Peaks
-from provisioner.report.result import HostResult, RunResult, Status
 from provisioner.secrecy import without_logins
+
+if TYPE_CHECKING:  # a verb that only looks at machines needs no plan, and none of what makes one
+    from provisioner.drift import RoleDrift
+    from provisioner.report.peaks import Peaks
+    from provisioner.report.result import HostResult, RunResult
 
 # Files that changed while their size, time and inode did not, which `up` goes by.
 UNTOUCHED = "model_weights.content"
@@ -160,6 +162,8 @@ def _one_line(text: object) -> str:
 
 def ending(host: HostResult) -> str:
     """How a host ended, in one line without its name."""
+    from provisioner.report.result import Status
+
     match host.status:
         case Status.CONVERGED:
             return "nothing to do: everything is as its receipts say"
@@ -183,6 +187,8 @@ def ending(host: HostResult) -> str:
 
 def next_step(host: HostResult) -> str | None:
     """What to do now, when there is something to do."""
+    from provisioner.report.result import Status
+
     if host.why_not is not None:
         return host.why_not.change
     if host.status is Status.DRIFTED:
