@@ -15,6 +15,7 @@ from provisioner.nearest import nearest_hint
 VERBS = {
     "up": "Bring machines to a model that answers; run again, it confirms that in a second.",
     "plan": "Say what goes on a box and what fits in its memory, or why not; changes nothing.",
+    "preflight": "Say what machines really are and what stands in the way there; changes nothing.",
     "verify": "Compare machines with their receipts, item by item; changes nothing.",
     "facts": "Show what the probe reads on machines.",
     "smoke": "Let the model on machines answer again, now.",

@@ -16,9 +16,11 @@ import click
 from provisioner.errors import UsageError
 from provisioner.hosts.target import Target
 from provisioner.hosts.transport import Access, Transport
+from provisioner.nearest import nearest_hint
 
 if TYPE_CHECKING:  # a verb that plans nothing does not load the planner
     from provisioner.compat import Settings
+    from provisioner.preflight.purpose import Purpose
 
 SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -67,6 +69,12 @@ _WHAT = (
 upgrade = click.option(
     "--upgrade", is_flag=True, help="Take what is newer, where what is there would still do."
 )
+_JUDGED = (
+    click.option("--purpose", metavar="WHAT", help="What the machines are for; default: inferred of each."),
+    click.option(
+        "--ignore", "ignore", multiple=True, metavar="ID", help="A check that may not block; may be repeated."
+    ),
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
@@ -92,6 +100,29 @@ def what(command: Command) -> Command:
     for option in reversed(_WHAT):
         command = option(command)
     return command
+
+
+def judged(command: Command) -> Command:
+    """The options that say how findings weigh; `judged_from` reads them."""
+    for option in reversed(_JUDGED):
+        command = option(command)
+    return command
+
+
+def judged_from(options: dict[str, Any]) -> tuple[Purpose | None, tuple[str, ...]]:
+    """Take this group's options out of `options`: the purpose or None, and the checks that may not block."""
+    from provisioner.preflight.purpose import PURPOSES
+    from provisioner.preflight.rules import RULES
+
+    purpose: Any = options.pop("purpose")
+    if purpose is not None and purpose not in PURPOSES:
+        raise UsageError(f"--purpose {purpose}: no such purpose", hint=nearest_hint(purpose, PURPOSES))
+    ignore: tuple[str, ...] = options.pop("ignore")
+    known = sorted({rule.id for rule in RULES})
+    for identity in ignore:
+        if identity not in known:
+            raise UsageError(f"--ignore {identity}: no such check", hint=nearest_hint(identity, known))
+    return purpose, ignore
 
 
 def where_from(options: dict[str, Any]) -> Where:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +15,7 @@ import click
 from provisioner.errors import ExitCode, ProvisionError
 
 if TYPE_CHECKING:  # `provision --help` loads neither
+    from provisioner.report.preflight_words import Line
     from provisioner.report.result import RunResult
     from provisioner.report.terminal import Terminal
 
@@ -28,6 +31,33 @@ def document(content: Mapping[str, Any]) -> None:
     """Print the JSON document: in UTF-8, or in ASCII where output is not UTF-8."""
     utf_8 = sys.stdout.encoding.lower().replace("_", "-") == "utf-8"
     click.echo(json.dumps(content, ensure_ascii=not utf_8))
+
+
+_STYLES: dict[str, dict[str, Any]] = {
+    "bold": {"bold": True},
+    "good": {"fg": "green"},
+    "bad": {"fg": "red", "bold": True},
+    "doubt": {"fg": "yellow"},
+    "dim": {"dim": True},
+}
+# Where nobody says how wide the terminal is: the width of a page.
+_PAGE = 100
+
+
+def width() -> int:
+    """Characters in a line of output."""
+    return min(shutil.get_terminal_size((_PAGE, 24)).columns, 120)
+
+
+def lines(told: Iterable[Line]) -> None:
+    """Print lines, in colours on a terminal unless NO_COLOR says otherwise."""
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for line in told:
+        style = _STYLES.get(line.tone)
+        if coloured and style:
+            click.echo(click.style(line.mark, **style) + line.text)
+        else:
+            click.echo(line.plain)
 
 
 def failure(error: ProvisionError) -> None:

@@ -1,0 +1,104 @@
+"""Audit machines and judge what was read: what they are, and not what is planned for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner.errors import ProvisionError
+from provisioner.facts import Facts
+from provisioner.hosts.gather import probe_all
+from provisioner.hosts.transport import Transport
+from provisioner.preflight.judge import preflight
+from provisioner.preflight.needs import GENERAL, Needs
+from provisioner.preflight.purpose import Purpose
+from provisioner.report.preflight import PreflightHost
+
+RECORDED = "recorded"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How to judge. `purpose` None: inferred of each machine. `ignore`: rules that may not block. `network`:
+    whether each machine is to ask its mirrors for an answer.
+    """
+
+    purpose: Purpose | None = None
+    ignore: tuple[str, ...] = ()
+    strict: bool = False
+    network: bool = True
+    needs: Needs = GENERAL
+
+
+def audit_all(transports: Sequence[Transport], terms: Terms) -> list[PreflightHost]:
+    """Audit all machines at once and judge each. One that cannot be reached is a result, not an exception."""
+    started = time.monotonic()
+    ways = {way.target.name: way for way in transports}
+    answers = probe_all(ways, request(terms))
+    seconds = time.monotonic() - started
+    return [judged(name, answer, terms, seconds) for name, answer in answers.items()]
+
+
+def audit_recorded(root: str, terms: Terms) -> PreflightHost:
+    """The same of a recorded machine's folder, through the same code, in this process."""
+    from provisioner.target.probe import main
+
+    started = time.monotonic()
+    answer = main({**request(terms), "root": root})
+    return judged(str(answer["hostname"]) or RECORDED, answer, terms, time.monotonic() - started)
+
+
+def request(terms: Terms) -> dict[str, Any]:
+    """What the probe is asked: no receipts, which may take long to compare, but the audit."""
+    audit = {
+        "volumes": [terms.needs.weights] if terms.needs.weights else [],
+        "certificates": certificates(),
+        "network": {"mirrors": mirrors()} if terms.network else None,
+    }
+    return {"receipts": [], "root": "/", "audit": audit}
+
+
+def certificates() -> list[str]:
+    """Where systems keep the certificate of the key that they sign their own kernel modules with."""
+    from provisioner.compat.knowledge import machine_keys
+
+    return list(dict.fromkeys(key.certificate for key in machine_keys()))
+
+
+def mirrors() -> list[dict[str, str]]:
+    """Where the weights of the default profiles come from; the machine adds its own package mirrors."""
+    from provisioner import profiles
+    from provisioner.profiles.origins import hubs, in_line
+
+    found: dict[str, str] = {}
+    for name in profiles.DEFAULTS:
+        model = profiles.load(name).model
+        for source in in_line(model.source, model.mirrors):
+            kind = str(source.get("type"))
+            address = source.get("endpoint") or source.get("url") or hubs().get(kind, {}).get("endpoint")
+            if address:
+                found.setdefault(str(address), model.name)
+    return [{"what": f"weights of {what}", "address": address} for address, what in found.items()]
+
+
+def judged(
+    name: str, answer: Mapping[str, Any] | ProvisionError, terms: Terms, seconds: float = 0.0
+) -> PreflightHost:
+    """Facts → Findings, for one machine."""
+    if isinstance(answer, ProvisionError):
+        return PreflightHost(name, error=answer, seconds=seconds)
+    try:
+        facts = Facts.decode(answer)
+    except ProvisionError as error:
+        told = ProvisionError(f"{name}: {error.message}", hint=error.hint)
+        return PreflightHost(name, error=told, seconds=seconds)
+    if facts.audit is None:
+        bare = ProvisionError(
+            f"{name}: there is no Python 3.8 or later, without which nothing can be read there",
+            hint="install python3 there first; provision up does that by itself",
+        )
+        return PreflightHost(name, facts, error=bare, seconds=seconds)
+    found = preflight(facts, terms.needs, terms.purpose, ignore=terms.ignore)
+    return PreflightHost(name, facts, found, seconds=seconds, strict=terms.strict, ignored=terms.ignore)

@@ -1,0 +1,102 @@
+"""What preflight found on one or several machines, as plain data: the document of `preflight --json`, and the
+verdicts that every other output goes by.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from provisioner.errors import ExitCode, ProvisionError
+from provisioner.facts import Facts
+from provisioner.preflight.finding import Finding
+from provisioner.preflight.judge import Preflight
+from provisioner.secrecy import masked, without_logins
+
+SCHEMA = 1
+Standing = Literal["ready", "warned", "blocked", "failed"]
+
+
+@dataclass(frozen=True)
+class PreflightHost:
+    """One machine: what was read and found there, or why nobody could look. `seconds` is wall time.
+
+    `strict`: warnings count too; but not those of the rules in `ignored`.
+    """
+
+    name: str
+    facts: Facts | None = None
+    found: Preflight | None = None
+    error: ProvisionError | None = None
+    seconds: float = 0.0
+    strict: bool = False
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Worst first; none of a machine that nobody could look at."""
+        return self.found.findings if self.found else ()
+
+    @property
+    def standing(self) -> Standing:
+        """How the machine stands, in a word."""
+        if self.found is None:
+            return "failed"
+        if self.found.blocking:
+            return "blocked"
+        return "warned" if any(one.status == "warn" for one in self.findings) else "ready"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What this machine alone would make the command exit with."""
+        if self.found is None:
+            return self.error.code if self.error else ExitCode.FAILED
+        warned = (one.status == "warn" and one.id not in self.ignored for one in self.findings)
+        if self.found.blocking or (self.strict and any(warned)):
+            return ExitCode.PREFLIGHT_BLOCKED
+        return ExitCode.DONE
+
+
+def exit_code(hosts: Sequence[PreflightHost]) -> ExitCode:
+    """The worst of them."""
+    return ExitCode.worst([host.exit_code for host in hosts])
+
+
+def preflight_json(hosts: Sequence[PreflightHost]) -> dict[str, Any]:
+    """The documented JSON document, schema 1 (docs/json.md)."""
+    return {
+        "schema": SCHEMA,
+        "verb": "preflight",
+        "exit_code": int(exit_code(hosts)),
+        "error": None,
+        "hint": None,
+        "hosts": [host_json(host) for host in hosts],
+    }
+
+
+def host_json(host: PreflightHost) -> dict[str, Any]:
+    """One machine of the document."""
+    facts = None
+    if host.facts is not None:
+        facts = {key: value for key, value in host.facts.to_json().items() if key != "receipts"}
+    return {
+        "name": host.name,
+        "status": host.standing,
+        "exit_code": int(host.exit_code),
+        "error": without_logins(host.error.message) if host.error else None,
+        "hint": host.error.hint if host.error else None,
+        "seconds": round(host.seconds, 3),
+        "purpose": host.found.purpose if host.found else None,
+        "because": host.found.because if host.found else None,
+        "counts": dict(Counter(one.status for one in host.findings)),
+        "findings": [finding_json(one) for one in host.findings],
+        "facts": masked(facts),
+    }
+
+
+def finding_json(one: Finding) -> dict[str, Any]:
+    """One finding of the document."""
+    plain: dict[str, Any] = masked(asdict(one))
+    return plain

@@ -1,0 +1,249 @@
+"""The sentences of preflight, for the terminal and the page alike: worst first, what is fine in one line."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from provisioner.preflight.finding import Actor, Finding, Remedy
+from provisioner.report import words
+from provisioner.report.preflight import PreflightHost
+from provisioner.secrecy import without_logins
+
+Tone = Literal["plain", "bold", "good", "bad", "doubt", "dim"]
+WIDTH = 100
+_NARROW = 40
+_MARK = 10
+_LABEL = 8
+_WHO: dict[Actor, str] = {
+    "firmware": "at the machine, in its firmware's setup",
+    "kernel": "on the kernel's command line",
+    "system": "in the running system",
+    "host": "on the machine around this one, its host",
+    "vendor": "by its maker, with an update",
+    "owner": "by its owner, with other hardware",
+}
+# A command in a sentence is copied as it stands: it is not broken at its blanks.
+_COMMAND = re.compile(r"`[^`]*`")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the terminal: its first part carries the tone."""
+
+    mark: str
+    text: str = ""
+    tone: Tone = "plain"
+
+    @property
+    def plain(self) -> str:
+        """The line without colours."""
+        return f"{self.mark}{self.text}".rstrip()
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding in words: what is the matter, then labelled sentences."""
+
+    mark: str
+    tone: Tone
+    finding: Finding
+    parts: tuple[tuple[str, str], ...]
+
+
+def mark(one: Finding) -> tuple[str, Tone]:
+    """How a finding is called, by what it means for the person who reads it."""
+    if one.status == "fail":
+        return "blocking", "bad"
+    if one.status == "warn":
+        return ("serious", "bad") if one.severity == "high" else ("warning", "doubt")
+    if one.status == "error":
+        return "senseless", "doubt"
+    if one.status == "pass":
+        return ("note", "plain") if one.severity == "info" else ("fine", "good")
+    return ("unknown", "dim") if one.status == "unknown" else ("not here", "dim")
+
+
+def concerns(findings: Iterable[Finding]) -> list[Finding]:
+    """What a person should act on: what blocks, warns, or made no sense."""
+    return [one for one in findings if one.status in ("fail", "warn", "error")]
+
+
+def told(one: Finding, *, evidence: bool = False) -> Told:
+    """Everything that is said of a finding; `evidence`: with where each value was read."""
+    called, tone = mark(one)
+    return Told(called, tone, one, tuple(_parts(one, evidence)))
+
+
+def _parts(one: Finding, evidence: bool) -> Iterator[tuple[str, str]]:
+    if one.observed:
+        yield "seen", one.observed
+    if one.expected:
+        yield "wanted", one.expected
+    if one.impact:
+        yield "why", one.impact
+    if one.remedy is not None:
+        yield from _remedy(one.remedy)
+    if one.limits:
+        yield "but", one.limits
+    if evidence:
+        for seen in one.evidence:
+            where = seen.source if seen.offset is None else f"{seen.source}, byte {seen.offset:#x}"
+            yield "read", f"{where}: {seen.value}"
+    sure = "" if one.confidence == "confirmed" else f", {one.confidence}"
+    yield "check", f"{one.id}{f' of {one.subject}' if one.subject else ''}{sure}"
+
+
+def _remedy(remedy: Remedy) -> Iterator[tuple[str, str]]:
+    restart = ", then restart" if remedy.reboot else ""
+    yield "where", f"{_WHO[remedy.actor]}{restart}"
+    if remedy.menu:
+        yield "menu", remedy.menu
+    numbered = len(remedy.steps) > 1
+    for number, step in enumerate(remedy.steps, 1):
+        yield "do" if number == 1 else "", f"{number}. {step}" if numbered else step
+    if remedy.risk:
+        yield "risk", remedy.risk
+
+
+# One machine
+
+
+def text(host: PreflightHost, *, everything: bool = False, width: int = WIDTH) -> list[Line]:
+    """One machine, from its worst to its best. `everything`: with what is fine, and where it was read."""
+    return list(_text(host, everything, max(width, _NARROW)))
+
+
+def _text(host: PreflightHost, everything: bool, width: int) -> Iterator[Line]:
+    yield from head(host)
+    if host.found is None:
+        return
+    for one in concerns(host.findings):
+        yield Line("")
+        yield from _told(told(one, evidence=everything), width)
+    rest = [*_notes(host.findings, everything), *_unseen(host.findings, everything)]
+    rest += _fine(host.findings, everything)
+    if rest:
+        yield Line("")
+    for called, tone, sentence in rest:
+        yield from _wrapped(called, tone, sentence, width)
+    yield Line("")
+    yield from closing(host, width)
+
+
+def head(host: PreflightHost) -> Iterator[Line]:
+    """What the machine is, and as what it was judged."""
+    machine = f"  {words.machine(host.facts)}" if host.facts is not None else ""
+    yield Line(host.name, machine, "bold")
+    if host.error is not None:
+        yield Line("  failed: ", without_logins(host.error.message).removeprefix(f"{host.name}: "), "bad")
+        if host.error.hint:
+            yield Line(f"  next: {host.error.hint}")
+    if host.found is not None:
+        yield Line(f"  judged as {purpose(host)}")
+
+
+def purpose(host: PreflightHost) -> str:
+    """What the machine was taken for, and why."""
+    assert host.found is not None
+    return f"{host.found.purpose}: {host.found.because}"
+
+
+def closing(host: PreflightHost, width: int = WIDTH) -> Iterator[Line]:
+    """The verdict and the next step."""
+    tone: Tone = {"blocked": "bad", "warned": "doubt"}.get(host.standing, "good")  # type: ignore[assignment]
+    yield Line(verdict(host), tone=tone)
+    for number, line in enumerate(_lines(f"next: {next_step(host)}", width - 2)):
+        yield Line(f"{'  ' if number == 0 else '    '}{line}")
+
+
+def verdict(host: PreflightHost) -> str:
+    """How the machine stands, in one sentence."""
+    if host.error is not None:
+        return f"failed: {without_logins(host.error.message).removeprefix(f'{host.name}: ')}"
+    count = Counter(one.status for one in host.findings)
+    warned = words.count(count["warn"], "warning")
+    if host.standing == "blocked":
+        things = words.count(count["fail"], "thing")
+        return f"blocked: {things} must be put right first{f', and {warned}' if count['warn'] else ''}"
+    if host.standing == "warned":
+        return f"ready, with {warned}"
+    return "ready: nothing stands in the way"
+
+
+def next_step(host: PreflightHost) -> str:
+    """What to do now."""
+    if host.error is not None:
+        return host.error.hint or "see that the machine can be reached"
+    worst = next((one for one in host.findings if one.status == "fail"), None)
+    if worst is not None:
+        if worst.remedy is not None and worst.remedy.steps:
+            return worst.remedy.steps[0]
+        return f"provision preflight --explain {worst.id}"
+    if host.standing == "warned":
+        return "read the warnings; provision up goes on all the same"
+    return "provision up"
+
+
+def _told(one: Told, width: int) -> Iterator[Line]:
+    for number, line in enumerate(_lines(without_logins(one.finding.summary), width - _MARK)):
+        yield Line((one.mark if number == 0 else "").ljust(_MARK), line, one.tone)
+    for label, sentence in one.parts:
+        for number, line in enumerate(_lines(without_logins(sentence), width - _MARK - _LABEL)):
+            indent = " " * _MARK + (label if number == 0 else "").ljust(_LABEL)
+            yield Line(indent, line, "dim")
+
+
+def _notes(findings: Sequence[Finding], everything: bool) -> Iterator[tuple[str, Tone, str]]:
+    for one in findings:
+        if one.status == "pass" and one.severity == "info":
+            yield "note", "plain", f"{one.summary}{_tag(one) if everything else ''}"
+
+
+def _tag(one: Finding) -> str:
+    return f" ({one.id}{f', {one.subject}' if one.subject else ''})"
+
+
+def _unseen(findings: Sequence[Finding], everything: bool) -> Iterator[tuple[str, Tone, str]]:
+    """What nobody could judge, by the reason for it; one line a reason."""
+    reasons: dict[tuple[str, Tone, str], list[Finding]] = {}
+    for one in findings:
+        if one.status in ("unknown", "not_applicable"):
+            reasons.setdefault((*mark(one), one.reason or one.summary), []).append(one)
+    for (called, tone, reason), ones in sorted(reasons.items(), key=lambda item: -len(item[1])):
+        if everything:
+            for one in ones:
+                yield called, tone, f"{one.summary}{_tag(one)}"
+        elif len(ones) == 1:
+            yield called, tone, f"{ones[0].summary}{_tag(ones[0])}"
+        else:
+            ids = ", ".join(dict.fromkeys(one.id for one in ones))
+            yield called, tone, f"{words.count(len(ones), 'check')}: {reason} ({ids})"
+
+
+def _fine(findings: Sequence[Finding], everything: bool) -> Iterator[tuple[str, Tone, str]]:
+    fine = [one for one in findings if one.status == "pass" and one.severity == "none"]
+    if everything:
+        for one in fine:
+            yield "fine", "good", f"{one.summary}{_tag(one)}"
+    elif fine:
+        by = Counter(one.category for one in sorted(fine, key=lambda one: one.category))
+        parts = ", ".join(f"{category} {count}" for category, count in by.items())
+        yield "fine", "good", f"{words.count(len(fine), 'check')}: {parts} (--all shows them)"
+
+
+def _wrapped(called: str, tone: Tone, sentence: str, width: int) -> Iterator[Line]:
+    for number, line in enumerate(_lines(without_logins(sentence), width - _MARK)):
+        yield Line((called if number == 0 else "").ljust(_MARK), line, tone)
+
+
+def _lines(sentence: str, width: int) -> list[str]:
+    """A sentence in lines of at most `width` characters; words and commands stay whole."""
+    flat = " ".join("".join(char if char.isprintable() else " " for char in sentence).split())
+    kept = _COMMAND.sub(lambda found: found.group().replace(" ", "\0"), flat)
+    lines = textwrap.wrap(kept, max(width, _NARROW // 2), break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\0", " ") for line in lines] or [""]
