@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from provisioner.preflight.rule import Rule
+from provisioner.preflight.rules import memory, size
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (*size.RULES, *memory.RULES)
