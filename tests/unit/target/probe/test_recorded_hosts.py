@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from provisioner.facts import Facts
 from provisioner.target import probe
-
-HOSTS = Path(__file__).parents[3] / "data" / "recorded-hosts"
-NAMES = sorted(path.name.removesuffix(".tar.gz") for path in HOSTS.glob("*.tar.gz"))
+from tests.recorded import HOSTS, NAMES, unpack
 
 
 @pytest.fixture
 def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The tree of a recorded machine, unpacked."""
-    with tarfile.open(HOSTS / f"{request.param}.tar.gz") as archive:
-        # Debian 12's Python 3.11.2 has no filters yet; later ones warn when none is named.
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)
-        archive.extractall(tmp_path)
-    return tmp_path
+    return unpack(request.param, tmp_path)
 
 
 def test_there_are_recorded_machines() -> None:
