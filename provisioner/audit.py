@@ -245,8 +245,9 @@ class Ram:
 class Volume:
     """The file system that holds, or would hold, a folder, and the disk below it.
 
-    `transport`: nvme, sata, usb, virtio, network, memory or ""; `rotational` None where nobody knows (in a
-    guest, always). `device` is the disk's name in /sys/block, "" for what has none.
+    `transport`: nvme, sata, sas, usb, mmc, virtio (whatever a hypervisor made up), network, memory or "";
+    `rotational` None where nobody knows (in a guest, always). `device` is the disk's name in /sys/block, ""
+    for what has none.
     """
 
     path: str
@@ -297,7 +298,8 @@ class Software:
     """`loaded_driver` is the module in memory, `library_driver` the user-space libraries on disk,
     `module_file` the module that the next load would take. `nouveau`: loaded, built-in, blacklisted or "" for
     none of these. `kernels`: the running one first, then the one that starts next where it is another.
-    `reboot_wanted_by`: the packages that want one. `unattended`: packages of the NVIDIA driver that
+    `half_configured`: each as "name (state)". `reboot_wanted_by`: the packages that want one, "" for one that
+    left no name. `unattended`: packages of the NVIDIA driver that
     unattended upgrades may replace.
     """
 

@@ -82,7 +82,9 @@ def clean(text: str) -> str:
 
 
 def mounts(box: Box) -> List[Dict[str, Any]]:
-    """The mount table in order: root (of the mounted tree), point, fs, source, options; or nothing."""
+    """The mount table in order, or nothing: root (of the mounted tree), point, fs, source, options (of the
+    file system), flags (of this mount), number (of its device).
+    """
     text = box.peek("mounts", "/proc/self/mountinfo")
     found = []
     for line in (text or "").splitlines():
@@ -97,6 +99,8 @@ def mounts(box: Box) -> List[Dict[str, Any]]:
                     "fs": right[0],
                     "source": unescape(right[1]),
                     "options": options.split(","),
+                    "flags": left[5].split(","),
+                    "number": left[2],
                 }
             )
     return found

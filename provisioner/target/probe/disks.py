@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from .box import Box, reason
 
@@ -15,9 +15,7 @@ def disks(box: Box, paths: List[str], mounts: List[Dict[str, Any]]) -> Dict[str,
         return {}
     found = {}
     for path in paths:
-        parent = path
-        while not os.path.exists(parent):
-            parent = os.path.dirname(parent)
+        parent = existing(path)
         try:
             size = os.statvfs(parent)
         except OSError as error:
@@ -31,11 +29,25 @@ def disks(box: Box, paths: List[str], mounts: List[Dict[str, Any]]) -> Dict[str,
     return found
 
 
+def existing(path: str) -> str:
+    """The nearest parent of an absolute path that is there, or the path itself."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def file_system(path: str, mounts: List[Dict[str, Any]]) -> str:
-    """Type of the file system a path is on: the longest mount point over it, the last of equals."""
-    best, fs = -1, ""
+    """Type of the file system a path is on."""
+    mount = mount_of(path, mounts)
+    return mount["fs"] if mount else ""
+
+
+def mount_of(path: str, mounts: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """The mount that a path is on: the longest mount point over it, the last of equals."""
+    best = None
     for mount in mounts:
         point = mount["point"].rstrip("/")
-        if (path + "/").startswith(point + "/") and len(point) >= best:
-            best, fs = len(point), mount["fs"]
-    return fs
+        over = (path + "/").startswith(point + "/")
+        if over and (best is None or len(point) >= len(best["point"].rstrip("/"))):
+            best = mount
+    return best

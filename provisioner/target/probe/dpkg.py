@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Iterator, Pattern
 
 from .box import Box
 
@@ -56,3 +56,19 @@ def field(stanza: bytes, name: bytes) -> bytes:
 def text(data: bytes) -> str:
     """Bytes as text; those that are no UTF-8 are shown escaped."""
     return data.decode("utf-8", "backslashreplace")
+
+
+def stanzas(data: bytes, wanted: Pattern[bytes]) -> Iterator[bytes]:
+    """The entries in which `wanted` matches, at C speed over a database of many megabytes.
+
+    `wanted` matches within one line and starts with the newline before it, as a literal: what starts with a
+    literal is looked for ten times as fast. `data` starts with a newline for it.
+    """
+    done = 0
+    for match in wanted.finditer(data):
+        if match.start() < done:
+            continue  # in the entry that was given last
+        start = data.rfind(b"\n\n", 0, match.start() + 1) + 2
+        end = data.find(b"\n\n", match.end())
+        done = end if end >= 0 else len(data)
+        yield data[start if start >= 2 else 0 : done]

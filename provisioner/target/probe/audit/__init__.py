@@ -10,7 +10,10 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Tuple
 
 from ..box import Box
+from .clock import clock
 from .sight import Sight
+from .software import software
+from .volumes import volumes
 
 # Where a section comes from: a function of the box and of what can be seen of it.
 Section = Callable[[Box, Sight], Dict[str, Any]]
@@ -19,13 +22,17 @@ Section = Callable[[Box, Sight], Dict[str, Any]]
 def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str, Any]:
     """All sections. `request`: `volumes` (folders whose disk matters), `certificates` (paths of those that
     sign kernel modules here), `network` ({"mirrors": [{"what", "address"}]}: only then is anything asked of
-    it).
+    it), `skip` (names of sections that are not wanted; "software.packages" is the part of software that asks
+    the package database, and takes longest).
 
     `facts` are those that were read before: operating system, GPUs.
     """
     sight = Sight(box, facts, request)
     found: Dict[str, Any] = {}
+    skip = request.get("skip") or ()
     for name, section in SECTIONS:
+        if name in skip:
+            continue
         try:
             found[name] = section(box, sight)
         except Exception as error:  # noqa: BLE001 - one broken table must not cost the others
@@ -36,4 +43,7 @@ def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str,
 
 SECTIONS: List[Tuple[str, Section]] = [
     ("sight", lambda _box, sight: sight.section()),
+    ("volumes", volumes),
+    ("software", software),
+    ("clock", clock),
 ]

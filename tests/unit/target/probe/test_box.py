@@ -41,13 +41,23 @@ def test_the_mount_table(plant: Plant) -> None:
         "1 2 3:4 / /short - \n"
     )
     assert mounts(Box(str(plant({"/proc/self/mountinfo": text})))) == [
-        {"root": "/", "point": "/proc", "fs": "proc", "source": "proc", "options": ["rw"]},
+        {
+            "root": "/",
+            "point": "/proc",
+            "fs": "proc",
+            "source": "proc",
+            "options": ["rw"],
+            "flags": ["rw", "relatime"],
+            "number": "0:21",
+        },
         {
             "root": "/sub dir",
             "point": "/mnt/a b\\c",
             "fs": "ext4",
             "source": "/dev/sda1",
             "options": ["rw", "errors=ro"],
+            "flags": ["rw"],
+            "number": "8:1",
         },
     ]
 
