@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from provisioner.preflight.rule import Rule
-from provisioner.preflight.rules import memory, size
+from provisioner.preflight.rules import iommu, memory, size
 
-RULES: tuple[Rule, ...] = (*size.RULES, *memory.RULES)
+RULES: tuple[Rule, ...] = (
+    *iommu.RULES,
+    *size.RULES,
+    *memory.RULES,
+)
