@@ -101,7 +101,7 @@ class Processor:
     avx512f, avx512_vnni, avx_vnni, amx_tile, amx_int8, amx_bf16 (and asimd, sve on Arm) that silicon and
     system support together. `usable`: processors this process may run on; `quota`: processors' worth of time
     of its cgroup. `smt`: /sys's word for it (on, off, forceoff, notsupported, notimplemented); `smt_active`:
-    two threads a core now.
+    two threads a core now. `governor` and `frequency_driver`: of cpufreq, for the first processor.
     """
 
     vendor: Reading[str] = Reading()
@@ -116,6 +116,7 @@ class Processor:
     idle_driver: Reading[str] = Reading()
     idle_states: Reading[tuple[str, ...]] = Reading()
     governor: Reading[str] = Reading()
+    frequency_driver: Reading[str] = Reading()
 
 
 @dataclass(frozen=True, slots=True)
