@@ -207,7 +207,7 @@ class Facts:
         if value.get("python") is None and "privilege" not in value:
             value = _without_python(value)
         try:
-            return msgspec.convert(value, cls)
+            return msgspec.convert(value, cls, str_keys=True)  # JSON has no other keys
         except msgspec.ValidationError as error:
             what, _, where = str(error).partition(" - at ")
             name = where.strip("`").removeprefix("$.") or "facts"
