@@ -174,6 +174,7 @@ class PciDevice:
     Ids as sysfs writes them ("0x10de"), `kind` the class ("0x030000"). `config_bytes`: how much of its
     configuration space could be read: 64 without CAP_SYS_ADMIN. `upstream`: address and link of the port
     above it; `acs`: whether that port, or one above it, redirects peer traffic (Access Control Services).
+    `aspm`: the link's power-saving states in force, "off", "l0s", "l1" or "l0s l1".
     """
 
     address: str

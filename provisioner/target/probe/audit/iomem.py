@@ -34,7 +34,7 @@ def windows(box: Box) -> Reading:
 
 
 def bridges(content: bytes) -> Optional[List[Dict[str, int]]]:
-    """Every window of a host bridge, `start` and `end`; None where all addresses are masked. Raises Malformed.
+    """Every window of a host bridge, from `start` to `end`; None where all addresses are masked. Malformed.
 
     A window within another is a bridge's own below it, and left out.
     """

@@ -1,4 +1,4 @@
-"""The section `iommu`: what the firmware describes, what the kernel made of it, and what it was told to do."""
+"""The section `iommu`: what firmware describes, what the kernel made of it, and what it was told."""
 
 from __future__ import annotations
 

@@ -101,6 +101,6 @@ def records(fd: int) -> Tuple[List[str], bool]:
             break
         head, _, text = record.partition(b";")
         if first is None:
-            first = (head.split(b",") + [b""])[1]
+            first = head.partition(b",")[2].partition(b",")[0]
         lines.append(text.split(b"\n", 1)[0].decode("utf-8", "backslashreplace"))
     return lines, first in (None, b"0")

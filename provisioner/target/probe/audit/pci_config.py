@@ -25,8 +25,8 @@ SPEEDS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
 # Endpoints and event collectors inside the root complex have no link.
 NO_LINK = (0x9, 0xA)
 ASPM = ("off", "l0s", "l1", "l0s l1")
-# What sends peers' traffic up to the root: request and completion redirect, egress control. The same three that
-# Linux' pci_disable_acs_redir() takes away.
+# What sends peers' traffic up to the root: request and completion redirect, egress control. Linux takes
+# the same three away (pci_disable_acs_redir() in drivers/pci/pci.c).
 REDIRECTS = 0x04 | 0x08 | 0x20
 
 
@@ -35,7 +35,7 @@ class Beyond(Exception):  # noqa: N818 - a state of what was read, not a failure
 
 
 def header_type(config: bytes) -> int:
-    """0 a device, 1 a bridge, 2 a CardBus bridge. Raises Malformed, also for a device that answers nothing."""
+    """0 a device, 1 a bridge, 2 a CardBus bridge. Malformed, also for a device that answers nothing."""
     if len(config) < HEADER:
         raise Malformed("it has %d bytes, a header has %d" % (len(config), HEADER))
     if config[:HEADER] == b"\xff" * HEADER:
@@ -117,9 +117,9 @@ def extended(config: bytes) -> List[Tuple[int, int]]:
 def resizable(config: bytes) -> List[Dict[str, Any]]:
     """BARs whose size can be chosen: `index`, `sizes` and `now` in bytes. Raises Malformed, or Beyond.
 
-    Resizable BAR capability: 8 bytes a BAR, from +4 the sizes (bits 31:4, 1 MB the lowest; those of 256 TB
-    and more stand in bits 31:16 of the control word), from +8 the control word: BAR (2:0), how many BARs (7:5,
-    in the first), size as a power of two MB (13:8).
+    Resizable BAR capability: 8 bytes a BAR, from +4 the sizes (bits 31:4, 1 MB the lowest; 256 TB and
+    more stand in bits 31:16 of the control word), from +8 the control word: BAR (2:0), how many BARs (7:5, in
+    the first), size as a power of two MB (13:8).
     """
     at = _find(extended(config), RESIZABLE)
     if at is None:

@@ -29,7 +29,7 @@ START = "[    0.000000] Linux version 6.1.0-32-amd64\n"
         "NVRM: This PCI I/O region assigned to your NVIDIA device is invalid:",
         "pci 0000:01:00.0: 31.504 Gb/s available PCIe bandwidth, limited by 8.0 GT/s PCIe x4 link at 0",
     ],
-)  # fmt: skip
+)
 def test_what_is_a_complaint(line: str) -> None:
     assert kernel_log.select(["usb 1-1: new device", line, line]) == [line]
 
@@ -61,8 +61,11 @@ def test_a_flood_is_cut() -> None:
 @pytest.mark.parametrize(
     ("text", "state", "value"),
     [
-        (START + "[    1.571513] pci 0000:01:00.0: BAR 2: no space for [mem size 0x1]\n", "read",
-         ["pci 0000:01:00.0: BAR 2: no space for [mem size 0x1]"]),
+        (
+            START + "[    1.571513] pci 0000:01:00.0: BAR 2: no space for [mem size 0x1]\n",
+            "read",
+            ["pci 0000:01:00.0: BAR 2: no space for [mem size 0x1]"],
+        ),
         (START + "[    1.5][    T1] NVRM: BAR1 is 0M @ 0x0\n", "read", ["NVRM: BAR1 is 0M @ 0x0"]),
         (START, "read", []),
         # The start of the log is lost, and with it what would have been said there.
@@ -70,7 +73,7 @@ def test_a_flood_is_cut() -> None:
         ("[  900.1] NVRM: BAR1 is 0M @ 0x0\n", "read", ["NVRM: BAR1 is 0M @ 0x0"]),
         ("", "hidden", None),
     ],
-)  # fmt: skip
+)
 def test_a_recorded_log(text: str, state: str, value: list[str] | None, plant: Plant) -> None:
     found = kernel_log.complaints(Box(str(plant({"/dmesg.txt": text}))))
     assert (found["state"], found["value"], found["source"]) == (state, value, "/dmesg.txt")

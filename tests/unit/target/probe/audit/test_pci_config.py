@@ -98,12 +98,15 @@ def test_a_header_that_makes_no_sense(config: bytes, says: str) -> None:
         (space(), []),
         # The pointer counts only where the status says that there is a list.
         (space(put={0x34: b"\x60", 0x60: capability(0x10, 0)}), []),
-        (space(first=0x60, put={0x60: capability(0x01, 0x68), 0x68: capability(0x05, 0)}), [(1, 0x60), (5, 0x68)]),
+        (
+            space(first=0x60, put={0x60: capability(0x01, 0x68), 0x68: capability(0x05, 0)}),
+            [(1, 0x60), (5, 0x68)],
+        ),
         (space(first=0x63, put={0x60: capability(0x01, 3)}), [(1, 0x60)]),  # the low two bits are reserved
         (space(kind=2, first=0x80, put={0x80: capability(0x01, 0)}), [(1, 0x80)]),
         (space(256, first=0xFC, put={0xFC: capability(0x01, 0)}), [(1, 0xFC)]),
     ],
-)  # fmt: skip
+)
 def test_capabilities(config: bytes, found: list[tuple[int, int]]) -> None:
     assert pci_config.capabilities(config) == found
 
@@ -127,6 +130,7 @@ def test_capabilities_that_lie(config: bytes, says: str) -> None:
 
 def test_what_lies_beyond_the_bytes_is_no_lie() -> None:
     whole = space(first=0x60, put={0x60: express(), 0x100: rebar((1, 1 << 8, 8))})
+    parse: Callable[[bytes], Any]
     for parse in (pci_config.link, pci_config.aspm, pci_config.capabilities):
         with pytest.raises(Beyond, match="0x060 lies past the 64 bytes that can be read"):
             parse(whole[:64])
@@ -147,10 +151,13 @@ def test_what_lies_beyond_the_bytes_is_no_lie() -> None:
         ({}, []),
         ({0x100: extended(1, 0)}, [(1, 0x100)]),
         ({0x100: extended(1, 0x148), 0x148: extended(0xD, 0)}, [(1, 0x100), (0xD, 0x148)]),
-        ({0x100: extended(0, 0x148), 0x148: extended(0xD, 0)}, [(0, 0x100), (0xD, 0x148)]),  # a null one first
+        (
+            {0x100: extended(0, 0x148), 0x148: extended(0xD, 0)},
+            [(0, 0x100), (0xD, 0x148)],
+        ),  # a null one first
         ({0x100: extended(1, 0xFFC)}, [(1, 0x100), (0, 0xFFC)]),
     ],
-)  # fmt: skip
+)
 def test_extended_capabilities(put: dict[int, bytes], found: list[tuple[int, int]]) -> None:
     assert pci_config.extended(space(put=put)) == found
 
@@ -186,9 +193,12 @@ def test_extended_capabilities_that_lie(put: dict[int, bytes], says: str) -> Non
             ],
         ),
         # 256 TB and more are said in the control word.
-        ({0x100: rebar((1, 1 << 27 | 1 << 28, 28))}, [{"index": 1, "sizes": [1 << 47, 1 << 48], "now": 1 << 48}]),
+        (
+            {0x100: rebar((1, 1 << 27 | 1 << 28, 28))},
+            [{"index": 1, "sizes": [1 << 47, 1 << 48], "now": 1 << 48}],
+        ),
     ],
-)  # fmt: skip
+)
 def test_resizable_bars(put: dict[int, bytes], found: list[dict[str, Any]]) -> None:
     assert pci_config.resizable(space(put=put)) == found
 
@@ -226,8 +236,13 @@ def test_links(entry: bytes, link: tuple[float | None, ...], aspm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [space(), space(first=0x40, put={0x40: express(port=9)}), space(first=0x40, put={0x40: express(port=10)})]
-)  # fmt: skip
+    "config",
+    [
+        space(),
+        space(first=0x40, put={0x40: express(port=9)}),
+        space(first=0x40, put={0x40: express(port=10)}),
+    ],
+)
 def test_what_is_inside_the_root_complex_has_no_link(config: bytes) -> None:
     assert pci_config.link(config) is None
     assert pci_config.aspm(config) is None

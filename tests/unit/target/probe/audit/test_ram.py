@@ -90,7 +90,7 @@ def test_what_is_refused(name: str, path: str, plant: Plant, monkeypatch: pytest
         raise PermissionError(13, "Permission denied")
 
     root = plant(SERVER)
-    monkeypatch.setattr(ram.os, "listdir", refuse)
+    monkeypatch.setattr("os.listdir", refuse)
     monkeypatch.setattr(Box, "read", refuse)
     assert section(root)[name] == ("hidden", None)
 
