@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from provisioner.preflight.rule import Rule
-from provisioner.preflight.rules import iommu, memory, size
+from provisioner.preflight.rules import iommu, memory, size, storage
 
 RULES: tuple[Rule, ...] = (
     *iommu.RULES,
     *size.RULES,
     *memory.RULES,
+    *storage.RULES,
 )

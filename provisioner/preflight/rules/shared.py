@@ -53,6 +53,11 @@ def larger(case: Case, what: str, *, wsl: str, container: str, owner: str) -> Re
     return by_hand(owner, actor="owner")
 
 
+def unsure(why: str) -> Reading[None]:
+    """Something that was looked at, and still is not known."""
+    return Reading("hidden", None, why)
+
+
 def elsewhere(why: str) -> Reading[None]:
     """Nothing to see on a machine of this kind; `why` says where to look instead."""
     return Reading("not_applicable", None, why)
