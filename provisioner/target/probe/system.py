@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import firmware
 from .box import Box
@@ -210,23 +210,34 @@ def memory(box: Box, mounts: Mounts) -> Dict[str, Optional[int]]:
 
 def memory_limit(box: Box, mounts: Mounts) -> Optional[int]:
     """The smallest memory limit of the cgroups around this process, in bytes; None when there is none."""
-    text = box.look("memory.limit_bytes", "/proc/self/cgroup")
     limits = []
-    for line in (text or "").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, colon, path = rest.partition(":")
-        if colon and "memory" in controllers.split(","):
-            limits += cgroup_limits(box, mounts, "cgroup", "memory.limit_in_bytes", path)
-        elif colon and not controllers:
-            limits += cgroup_limits(box, mounts, "cgroup2", "memory.max", path)
+    for version, folder in cgroups(box, "memory.limit_bytes", "memory", mounts):
+        name = "memory.max" if version == 2 else "memory.limit_in_bytes"
+        value = (box.peek("memory.limit_bytes", folder + "/" + name) or "").strip()
+        if value.isdigit() and int(value) < NO_LIMIT:
+            limits.append(int(value))
     return min(limits) if limits else None
 
 
-def cgroup_limits(box: Box, mounts: Mounts, fs: str, name: str, path: str) -> List[int]:
-    """Limits of a cgroup and of those above it, as far up as they are mounted here."""
-    limits = []
+def cgroups(box: Box, what: str, controller: str, mounts: Mounts) -> List[Tuple[int, str]]:
+    """Version and folder of each cgroup around this process that a controller may limit it in, as far up as
+    they are mounted here; an entry in `unknown` for the fact `what` when the kernel does not tell.
+    """
+    found = []
+    for line in (box.look(what, "/proc/self/cgroup") or "").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if colon and controller in controllers.split(","):
+            found += [(1, folder) for folder in _chain(mounts, "cgroup", controller, path)]
+        elif colon and not controllers:
+            found += [(2, folder) for folder in _chain(mounts, "cgroup2", "", path)]
+    return found
+
+
+def _chain(mounts: Mounts, fs: str, controller: str, path: str) -> List[str]:
+    """Folders of a cgroup and of those above it, in the first hierarchy that is mounted with a controller."""
     for mount in mounts:
-        if mount["fs"] != fs or (fs == "cgroup" and "memory" not in mount["options"]):
+        if mount["fs"] != fs or (controller and controller not in mount["options"]):
             continue
         # In a container the mount begins at the container's own cgroup, which `path` may still start with.
         below = path
@@ -234,13 +245,9 @@ def cgroup_limits(box: Box, mounts: Mounts, fs: str, name: str, path: str) -> Li
             below = path[len(mount["root"]) :]
         # A path that climbs out of the namespace ("/../x") ends at the mount: normpath clamps it.
         steps = [step for step in os.path.normpath("/" + below).split("/") if step]
-        for depth in range(len(steps), -1, -1):
-            file = "/".join([mount["point"].rstrip("/"), *steps[:depth], name])
-            value = (box.peek("memory.limit_bytes", file) or "").strip()
-            if value.isdigit() and int(value) < NO_LIMIT:
-                limits.append(int(value))
-        break
-    return limits
+        point = mount["point"].rstrip("/")
+        return ["/".join([point, *steps[:depth]]) for depth in range(len(steps), -1, -1)]
+    return []
 
 
 def python() -> Dict[str, str]:
