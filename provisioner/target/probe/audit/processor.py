@@ -48,9 +48,8 @@ def section(box: Box, sight: Sight) -> Dict[str, Any]:
             box, CPU + "cpuidle/current_driver", readings.word, "this kernel manages no idle states"
         ),
         "idle_states": idle_states(box),
-        "governor": readings.from_file(
-            box, CPU + "cpu0/cpufreq/scaling_governor", readings.word, "the kernel sets no frequencies here"
-        ),
+        "governor": frequency(box, "scaling_governor"),
+        "frequency_driver": frequency(box, "scaling_driver"),
     }
     return {**found, "locked_off": locked_off(box, sight, found["extension"], found["vendor"])}
 
@@ -208,6 +207,12 @@ def switch(content: bytes) -> bool:
     if text not in ("0", "1"):
         raise Malformed("%.40r is neither 0 nor 1" % text)
     return text == "1"
+
+
+def frequency(box: Box, name: str) -> Reading:
+    """A word of cpufreq for the first processor."""
+    path = CPU + "cpu0/cpufreq/" + name
+    return readings.from_file(box, path, readings.word, "the kernel sets no frequencies here")
 
 
 def idle_states(box: Box) -> Reading:

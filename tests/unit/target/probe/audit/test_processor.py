@@ -52,6 +52,7 @@ NOTHING = {
     "idle_driver": "absent",
     "idle_states": "absent",
     "governor": "absent",
+    "frequency_driver": "absent",
 }
 OLD = ["avx", "avx2", "fma", "f16c"]
 ALL = [*OLD, "avx512f", "avx512_vnni", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"]
@@ -244,6 +245,7 @@ SWITCHES: Files = {
     SYS + "cpu0/cpuidle/state1/name": "C1E\n",
     SYS + "cpu0/cpuidle/state2/name": "C6\n",
     SYS + "cpu0/cpufreq/scaling_governor": "powersave\n",
+    SYS + "cpu0/cpufreq/scaling_driver": "intel_pstate\n",
 }
 
 
@@ -257,13 +259,14 @@ def test_what_the_kernel_lets_be_set(see: See) -> None:
         "idle_driver": "intel_idle",
         "idle_states": ["POLL", "C1E", "C6"],
         "governor": "powersave",
+        "frequency_driver": "intel_pstate",
     }
 
 
 def test_files_of_the_kernel_that_make_no_sense(see: See) -> None:
     found = seen(see, dict.fromkeys(SWITCHES, "\n"))
     assert {name: found[name]["why"] for name in found if found[name]["state"] == "error"} == dict.fromkeys(
-        ["smt", "smt_active", "idle_driver", "idle_states", "governor"], "it is empty"
+        ["smt", "smt_active", "idle_driver", "idle_states", "governor", "frequency_driver"], "it is empty"
     )
     assert seen(see, {SYS + "smt/active": "maybe\n"})["smt_active"]["why"] == "'maybe' is neither 0 nor 1"
 
@@ -349,6 +352,8 @@ def test_a_recorded_machine(tmp_path: Path) -> None:
         "idle_driver": "none",
         "idle_states": "absent",
         "governor": "absent",
+        "frequency_driver": "absent",
+        "frequency_driver": "absent",
         "locked_off": "not_applicable",
     }
 
