@@ -353,7 +353,6 @@ def test_a_recorded_machine(tmp_path: Path) -> None:
         "idle_states": "absent",
         "governor": "absent",
         "frequency_driver": "absent",
-        "frequency_driver": "absent",
         "locked_off": "not_applicable",
     }
 
