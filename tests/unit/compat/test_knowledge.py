@@ -168,6 +168,10 @@ def _senseless(data: dict[str, Any]) -> Iterator[str]:
     for one in data["gpus"]:
         if (one.memory_bytes is None) != one.unified:
             yield f"gpus: {one.name} has memory of its own or shares the machine's: one of them"
+        if one.bar1_bytes and (
+            one.bar1_bytes & one.bar1_bytes - 1 or one.bar1_bytes < (one.memory_bytes or 0)
+        ):
+            yield f"gpus: {one.name} shows {one.bar1_bytes} bytes: no power of two, or less than its memory"
 
 
 def _driver_cases(one: known.DriverRoute) -> list[tuple[object, ...]]:
@@ -288,6 +292,10 @@ BROKEN: dict[str, tuple[dict[str, list[Any]], str]] = {
     "compatible with more than it is": (
         {"toolkits": _first("toolkits", compatible="999.1")},
         "toolkits: 11.8 runs by compatibility on less than it runs on",
+    ),
+    "a BAR1 that is no power of two": (
+        {"gpus": _first("gpus", bar1_bytes=3 << 30)},
+        "gpus: GeForce GTX 950 shows 3221225472 bytes: no power of two",
     ),
     "no memory at all": ({"gpus": _first("gpus", memory_bytes=None)}, "gpus: GeForce GTX 950 has memory"),
     "one way twice": ({"driver_routes": _twice("driver_routes")}, "is there 2 times"),
