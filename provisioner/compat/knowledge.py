@@ -41,8 +41,8 @@ class Gpu(Sourced, frozen=True):
     of its memory, and of its link to the host in one direction. `nvswitch`: eight of them on one board are
     joined by NVSwitch. `first_branch` is the oldest driver branch, where its architecture's first is too old.
     `system_driver`: its driver is part of the system's own image (Jetson), and never installed. `arches`: of
-    the boards that have it; () for a card that goes into any. `bar1_bytes`: the largest BAR1 it can show to the
-    host (all of its memory, rounded up to a power of two), None where no log of one is known.
+    the boards that have it; () for a card that goes into any. `bar1_bytes`: the largest BAR1 that it can
+    show to the host (all of its memory, rounded up to a power of two), None where no log of one is known.
     """
 
     name: str
