@@ -193,6 +193,14 @@ def assigned(said: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     return overrides, variables
 
 
+def to_write(option: str, path: Path | None) -> None:
+    """Raise UsageError for a file that could not be written, before any machine is asked."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UsageError(f"{option} {path}: no such folder", hint=f"make {path.absolute().parent} first")
+    if path is not None and path.is_dir():
+        raise UsageError(f"{option} {path}: a folder", hint="name the file to write")
+
+
 def _existing(path: Path | None, option: str) -> str | None:
     if path is not None and not path.is_file():
         raise UsageError(f"{option} {path}: no such file", hint="name a file that is on this machine")

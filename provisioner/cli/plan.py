@@ -50,10 +50,7 @@ def command(model: str | None, why: bool, html: Path | None, as_json: bool, **re
     where = options.where_from(rest)
     elsewhere = bool(where.hosts or where.inventories)
     described = boxes.description_from(rest, elsewhere=elsewhere, require_gpu=rest["require_gpu"])
-    if html is not None and not html.absolute().parent.is_dir():
-        raise UsageError(f"--html {html}: no such folder", hint=f"make {html.absolute().parent} first")
-    if html is not None and html.is_dir():
-        raise UsageError(f"--html {html}: a folder", hint="name the file to write")
+    options.to_write("--html", html)
     planner = _planner(model, rest)
     if described is not None:
         name = described.hostname or OF_RECORDED

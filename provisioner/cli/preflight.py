@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,19 @@ if TYPE_CHECKING:
 @click.option("--no-network", is_flag=True, help="Ask no mirror for an answer.")
 @click.option("--all", "everything", is_flag=True, help="Show what is fine too, and where it was read.")
 @options.as_json
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write it as JUnit's XML.")
+@click.option("--sarif", type=click.Path(path_type=Path), metavar="FILE", help="Write it as SARIF 2.1.0.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write it as a page.")
 def command(
-    root: Path | None, strict: bool, no_network: bool, everything: bool, as_json: bool, **rest: Any
+    root: Path | None,
+    strict: bool,
+    no_network: bool,
+    everything: bool,
+    as_json: bool,
+    junit: Path | None,
+    sarif: Path | None,
+    html: Path | None,
+    **rest: Any,
 ) -> int:
     """Say what machines really are and what stands in the way of a model there; changes nothing.
 
@@ -39,6 +50,9 @@ def command(
     where = options.where_from(rest)
     purpose, ignore = options.judged_from(rest)
     terms = Terms(purpose, ignore, strict, network=not no_network and root is None)
+    files = {"--junit": junit, "--sarif": sarif, "--html": html}
+    for option, path in files.items():
+        options.to_write(option, path)
     if root is not None:
         if where.hosts or where.inventories:
             raise UsageError("--root together with --host or -i", hint="leave one of them out")
@@ -49,7 +63,28 @@ def command(
         output.document(preflight_json(hosts))
     else:
         output.lines(_told(hosts, everything=everything))
+    for option, path in files.items():
+        if path is not None:
+            _write(option, path, hosts)
+            click.echo(f"{option.removeprefix('--')}: {path}", err=as_json)
     return exit_code(hosts)
+
+
+def _write(option: str, path: Path, hosts: Sequence[PreflightHost]) -> None:
+    if option == "--junit":
+        from provisioner.report.junit import junit
+
+        path.write_text(junit(hosts), encoding="utf-8", errors="backslashreplace")
+    elif option == "--sarif":
+        import json
+
+        from provisioner.report.sarif import sarif
+
+        path.write_text(json.dumps(sarif(hosts), indent=1) + "\n", encoding="utf-8")
+    else:
+        from provisioner.report.page import write_preflight_page
+
+        write_preflight_page(hosts, path)
 
 
 def recorded_machine(root: Path) -> str:
@@ -65,8 +100,11 @@ def recorded_machine(root: Path) -> str:
     return str(root.absolute())
 
 
-def _told(hosts: Sequence[PreflightHost], *, everything: bool) -> Iterator[Line]:
-    from provisioner.report.preflight_words import text
+def _told(hosts: Sequence[PreflightHost], *, everything: bool) -> Iterable[Line]:
+    if len(hosts) == 1:
+        from provisioner.report.preflight_words import text
 
-    for host in hosts:
-        yield from text(host, everything=everything, width=output.width())
+        return text(hosts[0], everything=everything, width=output.width())
+    from provisioner.report import fleet
+
+    return fleet.text(hosts, everything=everything, width=output.width())

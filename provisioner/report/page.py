@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner.report import words
-from provisioner.report.result import HostResult, RunResult
+from provisioner.secrecy import without_logins
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # each page's own parts are loaded when it is written
     from provisioner.report.plan import PlannedHost
     from provisioner.report.plan_words import Block
+    from provisioner.report.preflight import PreflightHost
+    from provisioner.report.result import HostResult, RunResult
 
 
 def write_page(result: RunResult, path: Path) -> None:
@@ -34,6 +36,24 @@ def write_plan_page(hosts: Sequence[PlannedHost], path: Path) -> None:
     _write("plan.html.j2", path, hosts=hosts, words=words, blocks=blocks, bars=bars)
 
 
+def write_preflight_page(hosts: Sequence[PreflightHost], path: Path) -> None:
+    """Render findings to `path`: of several machines a table first, then each in full."""
+    from provisioner.report import fleet, preflight_words
+    from provisioner.report.siblings import siblings
+
+    many = len(hosts) > 1
+    _write(
+        "preflight.html.j2",
+        path,
+        hosts=hosts,
+        words=words,
+        preflight_words=preflight_words,
+        rows=fleet.matrix(hosts) if many else [],
+        siblings=siblings(hosts) if many else [],
+        tones={"blocking": "bad", "serious": "bad", "warning": "doubt", "senseless": "doubt", "fine": "good"},
+    )
+
+
 def _write(template: str, path: Path, **told: Any) -> None:
     from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -43,5 +63,6 @@ def _write(template: str, path: Path, **told: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["hide"] = without_logins
     page = environment.get_template(template).render(**told)
     path.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -5,7 +5,7 @@ verdicts that every other output goes by.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from provisioner.secrecy import masked, without_logins
 
 SCHEMA = 1
 Standing = Literal["ready", "warned", "blocked", "failed"]
+Tone = Literal["plain", "bold", "good", "bad", "doubt", "dim"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,24 @@ class PreflightHost:
         return ExitCode.DONE
 
 
+def called(one: Finding) -> tuple[str, Tone]:
+    """What a finding is called, by what it means for the person who reads it, and in which tone."""
+    if one.status == "fail":
+        return "blocking", "bad"
+    if one.status == "warn":
+        return ("serious", "bad") if one.severity == "high" else ("warning", "doubt")
+    if one.status == "error":
+        return "senseless", "doubt"
+    if one.status == "pass":
+        return ("note", "plain") if one.severity == "info" else ("fine", "good")
+    return ("unknown", "dim") if one.status == "unknown" else ("not here", "dim")
+
+
+def concerns(findings: Iterable[Finding]) -> list[Finding]:
+    """What a person should act on: what blocks, what warns, and what was there and made no sense."""
+    return [one for one in findings if one.status in ("fail", "warn", "error")]
+
+
 def exit_code(hosts: Sequence[PreflightHost]) -> ExitCode:
     """The worst of them."""
     return ExitCode.worst([host.exit_code for host in hosts])
@@ -66,6 +85,8 @@ def exit_code(hosts: Sequence[PreflightHost]) -> ExitCode:
 
 def preflight_json(hosts: Sequence[PreflightHost]) -> dict[str, Any]:
     """The documented JSON document, schema 1 (docs/json.md)."""
+    from provisioner.report.siblings import siblings
+
     return {
         "schema": SCHEMA,
         "verb": "preflight",
@@ -73,6 +94,7 @@ def preflight_json(hosts: Sequence[PreflightHost]) -> dict[str, Any]:
         "error": None,
         "hint": None,
         "hosts": [host_json(host) for host in hosts],
+        "siblings": [asdict(group) for group in siblings(hosts)],
     }
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from provisioner.preflight.finding import Actor, Finding, Remedy
 from provisioner.report import words
-from provisioner.report.preflight import PreflightHost
+from provisioner.report.preflight import PreflightHost, Tone, called, concerns
 from provisioner.secrecy import without_logins
 
-Tone = Literal["plain", "bold", "good", "bad", "doubt", "dim"]
 WIDTH = 100
 _NARROW = 40
 _MARK = 10
 _LABEL = 8
+# As many machines are named in a sentence.
+_NAMED = 8
 _WHO: dict[Actor, str] = {
     "firmware": "at the machine, in its firmware's setup",
     "kernel": "on the kernel's command line",
@@ -55,28 +55,28 @@ class Told:
     parts: tuple[tuple[str, str], ...]
 
 
-def mark(one: Finding) -> tuple[str, Tone]:
-    """How a finding is called, by what it means for the person who reads it."""
-    if one.status == "fail":
-        return "blocking", "bad"
-    if one.status == "warn":
-        return ("serious", "bad") if one.severity == "high" else ("warning", "doubt")
-    if one.status == "error":
-        return "senseless", "doubt"
-    if one.status == "pass":
-        return ("note", "plain") if one.severity == "info" else ("fine", "good")
-    return ("unknown", "dim") if one.status == "unknown" else ("not here", "dim")
+def told(one: Finding, *, evidence: bool = False, hosts: Sequence[str] = ()) -> Told:
+    """All that is said of a finding. `evidence`: and where it was read; `hosts`: and on which it is so."""
+    mark, tone = called(one)
+    on = [("on", names(hosts))] if hosts else []
+    return Told(mark, tone, one, (*on, *_parts(one, evidence)))
 
 
-def concerns(findings: Iterable[Finding]) -> list[Finding]:
-    """What a person should act on: what blocks, warns, or made no sense."""
-    return [one for one in findings if one.status in ("fail", "warn", "error")]
+def concerned(host: PreflightHost) -> list[Told]:
+    """What a person should act on, worst first."""
+    return [told(one, evidence=True) for one in concerns(host.findings)]
 
 
-def told(one: Finding, *, evidence: bool = False) -> Told:
-    """Everything that is said of a finding; `evidence`: with where each value was read."""
-    called, tone = mark(one)
-    return Told(called, tone, one, tuple(_parts(one, evidence)))
+def others(host: PreflightHost) -> list[Told]:
+    """What is fine, and what nobody could judge."""
+    acted = concerns(host.findings)
+    return [told(one, evidence=True) for one in host.findings if one not in acted]
+
+
+def names(hosts: Sequence[str]) -> str:
+    """Machines by name; of very many, the first."""
+    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
+    return f"{', '.join(hosts[:_NAMED])}{more}"
 
 
 def _parts(one: Finding, evidence: bool) -> Iterator[tuple[str, str]]:
@@ -124,13 +124,13 @@ def _text(host: PreflightHost, everything: bool, width: int) -> Iterator[Line]:
         return
     for one in concerns(host.findings):
         yield Line("")
-        yield from _told(told(one, evidence=everything), width)
+        yield from finding(told(one, evidence=everything), width)
     rest = [*_notes(host.findings, everything), *_unseen(host.findings, everything)]
     rest += _fine(host.findings, everything)
     if rest:
         yield Line("")
-    for called, tone, sentence in rest:
-        yield from _wrapped(called, tone, sentence, width)
+    for mark, tone, sentence in rest:
+        yield from wrapped(mark, tone, sentence, width)
     yield Line("")
     yield from closing(host, width)
 
@@ -166,13 +166,17 @@ def verdict(host: PreflightHost) -> str:
     if host.error is not None:
         return f"failed: {without_logins(host.error.message).removeprefix(f'{host.name}: ')}"
     count = Counter(one.status for one in host.findings)
-    warned = words.count(count["warn"], "warning")
+    said = []
+    if count["warn"]:
+        said.append(words.count(count["warn"], "warning"))
+    if count["error"]:
+        said.append(f"{words.count(count['error'], 'check')} read nonsense")
+    if count["unknown"]:
+        said.append(f"{words.count(count['unknown'], 'check')} could not be answered")
+    more = f"; {', '.join(said)}" if said else ""
     if host.standing == "blocked":
-        things = words.count(count["fail"], "thing")
-        return f"blocked: {things} must be put right first{f', and {warned}' if count['warn'] else ''}"
-    if host.standing == "warned":
-        return f"ready, with {warned}"
-    return "ready: nothing stands in the way"
+        return f"blocked: {words.count(count['fail'], 'thing')} to put right first{more}"
+    return f"ready: nothing that was seen stands in the way{more}"
 
 
 def next_step(host: PreflightHost) -> str:
@@ -189,13 +193,11 @@ def next_step(host: PreflightHost) -> str:
     return "provision up"
 
 
-def _told(one: Told, width: int) -> Iterator[Line]:
-    for number, line in enumerate(_lines(without_logins(one.finding.summary), width - _MARK)):
-        yield Line((one.mark if number == 0 else "").ljust(_MARK), line, one.tone)
+def finding(one: Told, width: int) -> Iterator[Line]:
+    """A finding: what is the matter, and below it what belongs to it."""
+    yield from wrapped(one.mark, one.tone, one.finding.summary, width)
     for label, sentence in one.parts:
-        for number, line in enumerate(_lines(without_logins(sentence), width - _MARK - _LABEL)):
-            indent = " " * _MARK + (label if number == 0 else "").ljust(_LABEL)
-            yield Line(indent, line, "dim")
+        yield from beside(" " * _MARK + label, _MARK + _LABEL, sentence, width, "dim")
 
 
 def _notes(findings: Sequence[Finding], everything: bool) -> Iterator[tuple[str, Tone, str]]:
@@ -213,16 +215,16 @@ def _unseen(findings: Sequence[Finding], everything: bool) -> Iterator[tuple[str
     reasons: dict[tuple[str, Tone, str], list[Finding]] = {}
     for one in findings:
         if one.status in ("unknown", "not_applicable"):
-            reasons.setdefault((*mark(one), one.reason or one.summary), []).append(one)
-    for (called, tone, reason), ones in sorted(reasons.items(), key=lambda item: -len(item[1])):
+            reasons.setdefault((*called(one), one.reason or one.summary), []).append(one)
+    for (mark, tone, reason), ones in sorted(reasons.items(), key=lambda item: -len(item[1])):
         if everything:
             for one in ones:
-                yield called, tone, f"{one.summary}{_tag(one)}"
+                yield mark, tone, f"{one.summary}{_tag(one)}"
         elif len(ones) == 1:
-            yield called, tone, f"{ones[0].summary}{_tag(ones[0])}"
+            yield mark, tone, f"{ones[0].summary}{_tag(ones[0])}"
         else:
             ids = ", ".join(dict.fromkeys(one.id for one in ones))
-            yield called, tone, f"{words.count(len(ones), 'check')}: {reason} ({ids})"
+            yield mark, tone, f"{words.count(len(ones), 'check')}: {reason} ({ids})"
 
 
 def _fine(findings: Sequence[Finding], everything: bool) -> Iterator[tuple[str, Tone, str]]:
@@ -236,9 +238,15 @@ def _fine(findings: Sequence[Finding], everything: bool) -> Iterator[tuple[str, 
         yield "fine", "good", f"{words.count(len(fine), 'check')}: {parts} (--all shows them)"
 
 
-def _wrapped(called: str, tone: Tone, sentence: str, width: int) -> Iterator[Line]:
-    for number, line in enumerate(_lines(without_logins(sentence), width - _MARK)):
-        yield Line((called if number == 0 else "").ljust(_MARK), line, tone)
+def wrapped(mark: str, tone: Tone, sentence: str, width: int) -> Iterator[Line]:
+    """A sentence beside its mark."""
+    return beside(mark, _MARK, sentence, width, tone)
+
+
+def beside(mark: str, indent: int, sentence: str, width: int, tone: Tone = "plain") -> Iterator[Line]:
+    """A sentence beside something of at most `indent` characters."""
+    for number, line in enumerate(_lines(without_logins(sentence), width - indent)):
+        yield Line((mark if number == 0 else "").ljust(indent), line, tone)
 
 
 def _lines(sentence: str, width: int) -> list[str]:

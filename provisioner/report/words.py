@@ -29,6 +29,12 @@ def size(bytes_: float | None) -> str:
     return f"{bytes_:.0f} bytes"
 
 
+def gibibytes(bytes_: float) -> str:
+    """The size of a memory module, which is sold in powers of two: 16 GB is 16 GiB."""
+    number = bytes_ / (1 << 30)
+    return f"{number:.0f} GB" if number >= 1 else f"{bytes_ / (1 << 20):.0f} MB"
+
+
 def duration(seconds: float) -> str:
     """Seconds for a person: 0.4 s, 42 s, 3 min 5 s."""
     if seconds < 10:
