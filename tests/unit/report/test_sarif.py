@@ -1,4 +1,4 @@
-"""The SARIF document: every object has only the properties of the standard, of their types, and those it must.
+"""The SARIF document: every object has the properties that it must, and no others, and of the right type.
 
 The standard's schema allows no others (additionalProperties: false), so a mistyped one makes a document
 invalid. What stands here is the part of it that we write: SARIF 2.1.0, sections 3.13 to 3.58.
@@ -28,9 +28,10 @@ KINDS = ("notApplicable", "pass", "fail", "review", "open", "informational")
 SHAPES: dict[str, dict[str, tuple[Any, bool]]] = {
     "log": {"$schema": (TEXT, False), "version": (("2.1.0",), True), "runs": (["run"], True)},
     "run": {
-        "tool": ("tool", True), "automationDetails": ("details", False), "invocations": (["invocation"], False),
-        "columnKind": (("utf16CodeUnits", "unicodeCodePoints"), False), "results": (["result"], False),
-        "properties": (BAG, False),
+        "tool": ("tool", True), "automationDetails": ("details", False),
+        "invocations": (["invocation"], False),
+        "columnKind": (("utf16CodeUnits", "unicodeCodePoints"), False),
+        "results": (["result"], False), "properties": (BAG, False),
     },
     "tool": {"driver": ("component", True)},
     "component": {"name": (TEXT, True), "semanticVersion": (TEXT, False), "rules": (["rule"], False)},
@@ -48,8 +49,8 @@ SHAPES: dict[str, dict[str, tuple[Any, bool]]] = {
     },
     "notification": {"level": (LEVELS, False), "message": ("message", True)},
     "result": {
-        "ruleId": (TEXT, False), "ruleIndex": (NUMBER, False), "kind": (KINDS, False), "level": (LEVELS, False),
-        "message": ("message", True), "locations": (["location"], False), "partialFingerprints": (BAG, False),
+        "ruleId": (TEXT, False), "ruleIndex": (NUMBER, False), "kind": (KINDS, False),
+        "level": (LEVELS, False), "message": ("message", True), "locations": (["location"], False), "partialFingerprints": (BAG, False),
         "properties": (BAG, False),
     },
     "location": {"logicalLocations": (["logical"], False), "physicalLocation": ("physical", False)},
@@ -79,7 +80,9 @@ def wrong(value: Any, shape: Any, where: str = "log") -> Iterator[str]:
     else:
         known = SHAPES[shape]
         yield from (f"{where}.{name} is not known" for name in value if name not in known)
-        yield from (f"{where}.{name} is missing" for name, (_, must) in known.items() if must and name not in value)
+        yield from (
+            f"{where}.{name} is missing" for name, (_, must) in known.items() if must and name not in value
+        )
         for name in value.keys() & known.keys():
             yield from wrong(value[name], known[name][0], f"{where}.{name}")
 
@@ -134,7 +137,9 @@ def test_a_file_is_named_as_an_address(log: dict[str, Any]) -> None:
 
 
 def test_a_rule_carries_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = pages.parse("boot.mode", "# Boot mode\n\n## What it means\n\nIt\nmeans.\n\n## Why it matters\n\nSo.\n")
+    page = pages.parse(
+        "boot.mode", "# Boot mode\n\n## What it means\n\nIt\nmeans.\n\n## Why it matters\n\nSo.\n"
+    )
     monkeypatch.setattr(pages, "page", lambda _: page)
     document = sarif([host("box", BLANK)], [Rule("boot.mode", "boot", lambda _: [], weight="fail")])
     assert document["runs"][0]["tool"]["driver"]["rules"] == [
