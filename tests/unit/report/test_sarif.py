@@ -50,8 +50,8 @@ SHAPES: dict[str, dict[str, tuple[Any, bool]]] = {
     "notification": {"level": (LEVELS, False), "message": ("message", True)},
     "result": {
         "ruleId": (TEXT, False), "ruleIndex": (NUMBER, False), "kind": (KINDS, False),
-        "level": (LEVELS, False), "message": ("message", True), "locations": (["location"], False), "partialFingerprints": (BAG, False),
-        "properties": (BAG, False),
+        "level": (LEVELS, False), "message": ("message", True), "locations": (["location"], False),
+        "partialFingerprints": (BAG, False), "properties": (BAG, False),
     },
     "location": {"logicalLocations": (["logical"], False), "physicalLocation": ("physical", False)},
     "logical": {"name": (TEXT, False), "fullyQualifiedName": (TEXT, False), "kind": (TEXT, False)},

@@ -40,13 +40,23 @@ DISKS = 64
 
 
 def volumes(box: Box, sight: Sight) -> Dict[str, Reading]:
-    """`Audit.volumes`: for each folder of the request's `volumes`."""
+    """`Audit.volumes`: for each folder of `folders`."""
     table = mounts(box)
     virtual = sight.virtualization["value"] not in (None, "none")
     return {
         path: in_time(lambda path=path: volume(box, path, table, virtual), path)  # type: ignore[misc]
-        for path in sight.request.get("volumes") or ()
+        for path in folders(sight.facts, sight.request)
     }
+
+
+def folders(facts: Dict[str, Any], request: Dict[str, Any]) -> List[str]:
+    """The request's own, and those of both scopes for weights and environments: only the box knows where a
+    user's are.
+    """
+    found = list(request.get("volumes") or ())
+    for place in facts.get("places", {}).values():
+        found += [place["state"], place["code"]]
+    return list(dict.fromkeys(found))
 
 
 def in_time(look: Callable[[], Reading], path: str, patience_s: float = PATIENCE_S) -> Reading:
