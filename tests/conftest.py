@@ -11,7 +11,7 @@ import pytest
 HERE = Path(__file__).parent
 # A fresh machine, provisioned on two busy cores; it only has to end at all.
 INTEGRATION_SECONDS = 1200
-FOLDER_MARKERS = {"lab": pytest.mark.lab, "integration": pytest.mark.integration}
+FOLDER_MARKERS = {"lab": pytest.mark.lab, "integration": pytest.mark.integration, "vm": pytest.mark.vm}
 
 # A shared, busy machine must not fail a property by being slow; CI must fail the same way twice.
 hypothesis.settings.register_profile("local", deadline=None)

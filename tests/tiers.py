@@ -1,7 +1,7 @@
 """Runs the test tiers this machine can run, in order, one line a tier; says which it could not run and why.
 
 `python -m tests.tiers [TIER...]`, or `./bootstrap.sh test [TIER...]` on a bare machine. A tier asked
-for by name that cannot run has failed; so has the lab when CI is set to a true value.
+for by name that cannot run has failed; with CI set to a true value so has any that needs no GPU.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.lab import host
 from tests.unit.habits.tree import project_files
+from tests.vm import host as vm_host
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -103,12 +104,29 @@ def lab_commands() -> list[Command]:
     ]
 
 
+VM = command("python", "-m", "tests.vm", "prepare")
+
+
 def lab_obstacle() -> str | None:
     """Why no fresh machine can be had here, in the lab's own words; what its `prepare` mends is none."""
-    found = host.obstacles()
-    if found and shutil.which("apt-get") is not None:
-        found = [reason for reason in found if not reason.endswith(host.PREPARE)]
+    return unmendable(host.obstacles(), host.PREPARE)
+
+
+def vm_obstacle() -> str | None:
+    """The same of virtual machines."""
+    return unmendable(vm_host.obstacles(), vm_host.PREPARE)
+
+
+def unmendable(found: Sequence[str], prepare: str) -> str | None:
+    """The first obstacle that `prepare` does not remove; it installs with apt."""
+    if shutil.which("apt-get") is not None:
+        found = [reason for reason in found if not reason.endswith(prepare)]
     return found[0] if found else None
+
+
+def vm_commands() -> list[Command]:
+    """In one process: its threads boot as many machines at a time as there are cores."""
+    return [command("pytest", "tests/vm")]
 
 
 def scenarios() -> list[Path]:
@@ -137,6 +155,7 @@ TIERS = (
     Tier("lint", "style, types, YAML, Ansible, import contracts, shell, role READMEs", lint_commands),
     Tier("unit", "no root, no network", unit_commands),
     Tier("lab", "the command line against fresh machines", lab_commands, lab_obstacle, LAB),
+    Tier("vm", "preflight against real firmware, booted", vm_commands, vm_obstacle, VM),
     Tier("molecule", "each role on its own fresh machine", molecule_commands, molecule_obstacle, LAB),
     Tier("gpu", "a real GPU", lambda: [command("pytest", "tests/gpu")], gpu_obstacle, required_in_ci=False),
 )

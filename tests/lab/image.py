@@ -142,12 +142,13 @@ def ensure(wanted: Recipe, *, rebuild: bool = False) -> str:
         elif has(wanted.tag):  # built by another run while this one waited
             return wanted.tag
         if not tar.is_file():
-            _bootstrap(wanted, tar)
+            bootstrap(wanted, tar)
         run(["docker", "import", "--change", 'CMD ["/sbin/init"]', str(tar), wanted.tag], timeout=300)
     return wanted.tag
 
 
-def _bootstrap(wanted: Recipe, tar: Path) -> None:
+def bootstrap(wanted: Recipe, tar: Path) -> None:
+    """Make the root file system of a recipe, as a tar."""
     with tempfile.TemporaryDirectory() as scratch:
         hooks = list(wanted.hooks)
         if wanted.sources:

@@ -10,6 +10,7 @@ import pytest
 from tests import tiers
 from tests.lab import host
 from tests.tiers import Outcome, Tier, command, main, run_tier, summary
+from tests.vm import host as vm_host
 
 PASS = command("python", "-c", "pass")
 FAIL = command("python", "-c", "raise SystemExit(3)")
@@ -104,7 +105,7 @@ def test_an_unknown_tier_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as caught:
         main(["unti"])
     assert caught.value.code == 2
-    assert "no tier unti; there are: lint, unit, lab, molecule, gpu" in capsys.readouterr().err
+    assert "no tier unti; there are: lint, unit, lab, vm, molecule, gpu" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,19 @@ def test_what_the_lab_can_mend_itself_is_no_obstacle(
     monkeypatch.setattr(host, "obstacles", lambda: obstacles)
     monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/apt-get" if apt else None)
     assert tiers.lab_obstacle() == expected
+
+
+def test_what_virtual_machines_can_mend_themselves_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ["`ssh` is not installed: python -m tests.vm prepare"]
+    monkeypatch.setattr(vm_host, "obstacles", lambda: found)
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/apt-get")
+    assert tiers.vm_obstacle() is None
+    found.insert(0, "they run on Linux on x86_64, this is Linux on aarch64")
+    assert tiers.vm_obstacle() == found[0]
+
+
+def test_what_needs_machines_is_required_in_ci() -> None:
+    assert {one.name for one in tiers.TIERS if not one.required_in_ci} == {"gpu"}
 
 
 def test_tools_come_from_this_environment() -> None:

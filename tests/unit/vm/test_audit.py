@@ -1,0 +1,54 @@
+"""What differs between two machines, and what a user without rights must not be told."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.vm.audit import Findings, contradictions, flips, in_document, table
+from tests.vm.states import Flip, Seen, State
+
+GOOD: Seen = ("pass", "none", "on")
+BAD: Seen = ("warn", "high", "off")
+UNKNOWN: Seen = ("unknown", "none", "")
+NONE: Seen = ("not_applicable", "none", "")
+
+
+def test_findings_by_id_and_subject() -> None:
+    one = {"id": "pci.link", "subject": "pci:1", "status": "pass", "severity": "none", "observed": "x16"}
+    document = {"hosts": [{"findings": [one | {"summary": "fine"}]}]}
+    assert in_document(document) == {("pci.link", "pci:1"): ("pass", "none", "x16")}
+
+
+def test_flips_are_what_changed_came_or_went() -> None:
+    before: Findings = {("a", ""): GOOD, ("b", ""): GOOD, ("c", "pci:1"): BAD}
+    after: Findings = {("a", ""): GOOD, ("b", ""): BAD, ("d", ""): GOOD}
+    assert flips(before, after) == {
+        Flip("b", GOOD, BAD),
+        Flip("c", BAD, None, "pci:1"),
+        Flip("d", None, GOOD),
+    }
+
+
+@pytest.mark.parametrize(
+    ("root", "rootless", "contradicted"),
+    [
+        (GOOD, GOOD, False),
+        (GOOD, UNKNOWN, False),
+        (BAD, NONE, False),
+        (BAD, GOOD, True),
+        (GOOD, BAD, True),
+        (UNKNOWN, GOOD, True),
+        (None, GOOD, True),
+    ],
+)
+def test_contradictions(root: Seen | None, rootless: Seen, *, contradicted: bool) -> None:
+    found = contradictions({("a", ""): root} if root else {}, {("a", ""): rootless})
+    assert found == ({("a", ""): (root, rootless)} if contradicted else {})
+
+
+def test_the_table_can_be_pasted() -> None:
+    found = {Flip("b", GOOD, None), Flip("a", GOOD, BAD, "pci:1")}
+    text = table(State("smt", "", "two-cores"), found)
+    heading, _, rest = text.partition("\n")
+    assert heading == "smt beside two-cores:"
+    assert set(eval(f"[{rest}]", {"Flip": Flip})) == found

@@ -1,0 +1,7 @@
+"""python -m tests.vm"""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,49 @@
+"""QEMU's command line for a state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .firmware import CODE, store
+from .image import Image
+from .states import State
+
+# KVM would be quicker and cannot nest everywhere; one thread on one core is what every machine has.
+EMULATION = "tcg,thread=single"
+# ttyS0 is the log; a kernel that panics ends at once instead of hanging; the network's name is the one that
+# the image sets up.
+OPTIONS = "root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0"
+
+
+def qemu(state: State, made: Image, home: Path, port: int) -> list[str]:
+    """The whole command line. What the machine writes goes to an anonymous file and is gone with it."""
+    uefi = state.firmware != "bios"
+    chipset = ["q35", *(["smm=on"] if uefi else []), *([state.machine] if state.machine else [])]
+    network = f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22"
+    return [
+        "qemu-system-x86_64",
+        *("-name", f"provision-vm-{home.name}"),
+        *("-nodefaults", "-no-reboot", "-display", "none"),
+        *("-serial", f"file:{home / 'console.log'}"),
+        *("-accel", EMULATION),
+        *("-M", ",".join(chipset)),
+        *("-cpu", state.cpu),
+        *("-smp", state.smp),
+        *("-m", state.memory),
+        *(_pflash(home) if uefi else []),
+        *("-drive", f"file={made.disk},if=virtio,format=raw,snapshot=on"),
+        *("-nic", network),
+        *("-kernel", str(made.signed if uefi else made.kernel)),
+        *("-initrd", str(made.initrd)),
+        *("-append", " ".join((OPTIONS, *state.options))),
+        *(word for argument in state.qemu for word in argument.split(" ", 1)),
+    ]
+
+
+def _pflash(home: Path) -> list[str]:
+    """Variables that only firmware in system management mode may write, as Secure Boot needs them."""
+    return [
+        *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+        *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={CODE}"),
+        *("-drive", f"if=pflash,format=raw,unit=1,file={store(home)}"),
+    ]

@@ -1,0 +1,96 @@
+"""States of firmware, as data: what QEMU is told, and which findings differ from the machine beside it.
+
+A state differs from its `base` in one thing. So do the findings: `flips` are all of them that may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.lab.process import LabError
+
+from .firmware import Firmware
+
+# Without the processor's hypervisor bit, under a server board's name: the verdicts are those of a machine
+# that is nobody's guest. Everything below is real: the tables, registers and devices are QEMU's.
+PRESENTED = (
+    "-smbios type=1,manufacturer=Supermicro,product=SYS-1029P-WTR",
+    "-smbios type=2,manufacturer=Supermicro,product=X11DDW-NT",
+)
+PLAIN = "qemu64,-hypervisor"
+VT_D = "kernel-irqchip=split"
+REMAPPING = "-device intel-iommu,intremap=on"
+
+
+Seen = tuple[str, str, str]
+"""Status, severity and what was observed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A finding of `base` and of the state: None where there is none."""
+
+    id: str
+    before: Seen | None
+    after: Seen | None
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A machine. `options` go to the kernel's command line; `purpose` is what the audit is told that the
+    box is for, "" as inferred. `base` "" is a machine that others are compared with.
+    """
+
+    name: str
+    what: str
+    base: str = ""
+    firmware: Firmware = "bios"
+    machine: str = ""
+    cpu: str = PLAIN
+    smp: str = "1"
+    memory: str = "1024"
+    qemu: tuple[str, ...] = PRESENTED
+    options: tuple[str, ...] = ()
+    purpose: str = ""
+    flips: tuple[Flip, ...] = ()
+
+
+STATES: Sequence[State] = (
+    State("bios", "SeaBIOS, nothing of note"),
+    State("uefi", "OVMF with an owner's keys, Secure Boot off", firmware="uefi"),
+    State("secure-boot", "Secure Boot on, the kernel signed by the owner", "uefi", "secure-boot"),
+    State("setup-mode", "no keys: Secure Boot cannot be on", "uefi", "setup-mode"),
+    State("csm", "started as a PC BIOS by firmware that knows UEFI", "bios",
+          qemu=(*PRESENTED, "-smbios type=0,uefi=on")),
+    State("vt-d-off", "VT-d in the firmware, the kernel told to leave it", machine=VT_D,
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=off",)),
+    State("vt-d", "VT-d translates", "vt-d-off", machine=VT_D,
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on",)),
+    State("vt-d-passthrough", "VT-d with identity groups", "vt-d-off", machine=VT_D,
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu=pt")),
+    State("vt-d-strict", "VT-d translates and flushes at once", "vt-d-off", machine=VT_D,
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu.strict=1")),
+    State("amd", "an AMD processor, no IOMMU", cpu="EPYC-Rome,-hypervisor"),
+    State("amd-vi", "AMD-Vi translates", "amd", cpu="EPYC-Rome,-hypervisor",
+          qemu=(*PRESENTED, "-device amd-iommu")),
+    State("amd-vi-off", "AMD-Vi in the firmware, the kernel told to leave it", "amd-vi",
+          cpu="EPYC-Rome,-hypervisor", qemu=(*PRESENTED, "-device amd-iommu"), options=("amd_iommu=off",)),
+    State("big-bar", "a device with a BAR of 8 GiB, placed above 4 GiB", "bios",
+          qemu=(*PRESENTED, "-device pci-testdev,membar=8G")),
+    State("big-bar-unplaced", "the same, and no addresses above 4 GiB", "big-bar",
+          cpu=f"{PLAIN},phys-bits=32", qemu=(*PRESENTED, "-device pci-testdev,membar=8G")),
+    State("two-cores", "two cores of one thread each", cpu="Nehalem,-hypervisor", smp="2,cores=2,threads=1"),
+    State("smt", "two cores of two threads each", "two-cores", cpu="Nehalem,-hypervisor",
+          smp="4,cores=2,threads=2"),
+    State("guest", "the same machine, and the processor says that it is a guest", "bios", cpu="qemu64"),
+)  # fmt: skip
+
+
+def named(name: str) -> State:
+    """The state of that name."""
+    for state in STATES:
+        if state.name == name:
+            return state
+    raise LabError(f"no such state: {name}", f"one of: {', '.join(state.name for state in STATES)}")
