@@ -17,6 +17,7 @@ Findings = Mapping[tuple[str, str], Seen]
 
 BLOCKED = 3
 PLAIN_USER = "guest"  # has no way to become root
+OWN_FOLDER = f"folder:/home/{PLAIN_USER}/"
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,16 @@ def flips(before: Findings, after: Findings) -> set[Flip]:
 
 
 def contradictions(root: Findings, rootless: Findings) -> dict[tuple[str, str], tuple[Seen | None, Seen]]:
-    """What a user without rights was told as sure and root is told otherwise. Less may be known, not else."""
+    """What a user without rights was told as sure and root is told otherwise. Less may be known, not else.
+
+    Folders of the user's own are no concern of root's.
+    """
     return {
         key: (root.get(key), seen)
         for key, seen in rootless.items()
-        if seen != root.get(key) and seen[0] not in ("unknown", "not_applicable")
+        if seen != root.get(key)
+        and seen[0] not in ("unknown", "not_applicable")
+        and not key[1].startswith(OWN_FOLDER)
     }
 
 

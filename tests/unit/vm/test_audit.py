@@ -46,6 +46,11 @@ def test_contradictions(root: Seen | None, rootless: Seen, *, contradicted: bool
     assert found == ({("a", ""): (root, rootless)} if contradicted else {})
 
 
+def test_a_users_own_folder_is_no_contradiction() -> None:
+    own, anothers = ("storage.space", "folder:/home/guest/x"), ("storage.space", "folder:/home/root/x")
+    assert contradictions({}, {own: GOOD, anothers: GOOD}) == {anothers: (None, GOOD)}
+
+
 def test_the_table_can_be_pasted() -> None:
     found = {Flip("b", GOOD, None), Flip("a", GOOD, BAD, "pci:1")}
     text = table(State("smt", "", "two-cores"), found)
