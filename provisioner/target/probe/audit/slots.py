@@ -225,17 +225,19 @@ def _from_config(space: Space, parse: Callable[[bytes], Any], absent_means: str)
     except Malformed as wrong:
         return readings.error(str(wrong), space.path)
     except Beyond as unseen:
-        if len(space.content) < pci_config.CONVENTIONAL:
-            return readings.hidden("%s (%s)" % (RIGHTS, unseen), space.path)
-        try:
-            conventional = pci_config.express(space.content) is None
-        except (Malformed, Beyond) as wrong:
-            return readings.error(str(wrong), space.path)
-        # 256 bytes are all that a conventional device has.
-        if conventional:
-            return readings.absent(absent_means, space.path)
-        return readings.hidden(NO_EXTENSION, space.path)
+        if _conventional(space.content):
+            return readings.absent(absent_means, space.path)  # it has no more than 256 bytes
+        short = len(space.content) < pci_config.CONVENTIONAL
+        return readings.hidden("%s (%s)" % (RIGHTS, unseen) if short else NO_EXTENSION, space.path)
     return readings.absent(absent_means, space.path) if value is None else readings.read(value, space.path)
+
+
+def _conventional(config: bytes) -> bool:
+    """Whether it is known that a device is none of PCI Express; its list of capabilities may be hidden."""
+    try:
+        return pci_config.express(config) is None
+    except (Malformed, Beyond):
+        return False
 
 
 def _space(box: Box, folder: str, limit: int = pci_config.FULL) -> Space:

@@ -173,6 +173,14 @@ def test_the_kernel_tells_sizes_where_configuration_space_is_short(plant: Plant)
     assert device["resizable"]["value"] == [{"index": 1, "sizes": SIZES, "now": 256 * MB}]
 
 
+def test_a_conventional_device_has_nothing_to_hide(plant: Plant) -> None:
+    """Its header says that it has no list of capabilities at all."""
+    short = {"config": space(64), "current_link_speed": None, "resource1_resize": None}
+    device = only(plant(machine(**short)))
+    states = {name: device[name]["state"] for name in ("resizable", "link", "sriov_functions")}
+    assert states == dict.fromkeys(states, "absent")
+
+
 def test_an_express_device_whose_extension_is_out_of_reach(plant: Plant) -> None:
     device = only(plant(machine(config=SMALL[:256], resource1_resize=None)))
     assert device["resizable"]["state"] == "hidden"
