@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.audit import Slots
 from provisioner.target.probe.audit import slots
 from provisioner.target.probe.audit.readings import Malformed
 from provisioner.target.probe.audit.sight import Sight
@@ -399,3 +403,29 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 @given(st.integers(0, (1 << 44) - 1))
 def test_every_map_of_sizes_is_read(bits: int) -> None:
     assert sum(slots._sizes(f"{bits:016x}\n".encode())) == bits << 20
+
+
+NAMES = st.sampled_from(
+    ["class", "vendor", "device", "config", "resource", "current_link_speed", "max_link_width", "numa_node",
+     "local_cpulist", "sriov_totalvfs", "resource1_resize", "enable"]
+)  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.dictionaries(NAMES, st.binary(max_size=300), max_size=5), st.integers(0, 4096))
+def test_a_hostile_device_costs_facts_and_never_the_others(hostile: dict[str, bytes], short: int) -> None:
+    tree = machine(**{"config": SMALL[:short], **hostile})
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in tree.items():
+            path = Path(folder) / name.strip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, str) and content.startswith("-> "):
+                path.symlink_to(content[3:])
+            else:
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        found = section(Path(folder))
+    told = msgspec.convert(json.loads(json.dumps(found)), Slots)
+    assert told.devices.state == "read"
+    for device in told.devices.value or ():
+        assert device.upstream in ("", PORT)
+        assert all(one.size is None or one.size > 0 for one in device.bars.value or ())
