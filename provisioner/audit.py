@@ -267,8 +267,8 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class DriverSource:
-    """How a driver came here: distribution, nvidia-repository, runfile, wsl, container; with the package or
-    file that shows it and its version.
+    """How a driver came here: distribution, nvidia-repository, other-repository, runfile, wsl, container;
+    with the package or file that shows it and the driver's own version ("550.54.15", "" not told).
     """
 
     way: str
@@ -301,8 +301,8 @@ class Software:
     `module_file` the module that the next load would take. `nouveau`: loaded, built-in, blacklisted or "" for
     none of these. `kernels`: the running one first, then the one that starts next where it is another.
     `half_configured`: each as "name (state)". `reboot_wanted_by`: the packages that want one, "" for one that
-    left no name. `unattended`: packages of the NVIDIA driver that
-    unattended upgrades may replace.
+    left no name. `gcc`: as far as links and folders tell ("12"). `dkms_failed`: "nvidia/550.1 for RELEASE:
+    why". `unattended`: packages of the NVIDIA driver that unattended upgrades may replace.
     """
 
     loaded_driver: Reading[str] = Reading()

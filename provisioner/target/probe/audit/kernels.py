@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from typing import Any, Dict, List, Optional, Sequence, Set
+from typing import Any, Dict, Optional, Sequence, Set
 
 from ..box import MISSING, Box, reason
 from . import readings, versions
+from .files import names_in, resolve, text_of
 from .readings import Reading
 from .sight import Sight
 
@@ -25,8 +25,6 @@ LIBRARIES = ("/usr/local/lib/gcc", "/usr/lib/gcc", "/usr/lib64/gcc")
 # Where GRUB keeps which entry comes next, and the settings that its menu is made from.
 ENVIRONMENTS = ("/boot/grub/grubenv", "/boot/grub2/grubenv")
 DEFAULTS = "/etc/default/grub"
-# Links on the way to a file: more is a loop.
-HOPS = 40
 
 
 def kernels(box: Box, sight: Sight) -> Dict[str, Any]:
@@ -66,10 +64,9 @@ def images(box: Box, running: str) -> Reading:
     """The running kernel and, where it is another, the one that starts next."""
     if not running:
         return readings.hidden("the kernel does not say its release", "/proc/sys/kernel/osrelease")
-    try:
-        built = compiler_of(box.read(VERSION, 1 << 16).decode("utf-8", "backslashreplace"))
-    except OSError:
-        built = ""
+    if not box.live and not box.there(MODULES):
+        return readings.hidden("the recorded tree has no " + MODULES, MODULES)
+    built = compiler_of(text_of(box, VERSION, 1 << 16))
     found = [{"release": running, "headers": headers(box, running) is not None, "gcc": built}]
     following = next_kernel(box, running)
     if following and following != running:
@@ -121,11 +118,7 @@ def chosen_entry(box: Box, installed: Set[str]) -> Optional[str]:
 
 def setting(box: Box, path: str, name: str) -> str:
     """The value of a `name=value` line; "" when there is none to be read."""
-    try:
-        text = box.read(path, 1 << 16).decode("utf-8", "backslashreplace")
-    except OSError:
-        return ""
-    found = re.findall(r"(?m)^%s=[\"']?([^\"'\n]*)" % name, text)
+    found = re.findall(r"(?m)^%s=[\"']?([^\"'\n]*)" % name, text_of(box, path, 1 << 16))
     return str(found[-1]).strip() if found else ""
 
 
@@ -140,11 +133,7 @@ def headers(box: Box, release: str) -> Optional[str]:
 def configured_compiler(box: Box, release: str, folder: Optional[str]) -> str:
     """The gcc that a kernel's configuration names."""
     for path in ([folder + "/.config"] if folder else []) + ["/boot/config-" + release]:
-        try:
-            text = box.read(path, 1 << 20).decode("utf-8", "backslashreplace")
-        except OSError:
-            continue
-        match = re.search(r'(?m)^CONFIG_CC_VERSION_TEXT="([^"\n]*)"', text)
+        match = re.search(r'(?m)^CONFIG_CC_VERSION_TEXT="([^"\n]*)"', text_of(box, path))
         if match:
             return compiler_of(match.group(1))
     return ""
@@ -176,6 +165,8 @@ def compiler(box: Box) -> Reading:
         if len(found) == 1:
             return readings.read(found.pop(), path)
         return readings.hidden("no file says which version it is", path)
+    if not box.live and not box.there("/usr"):
+        return readings.hidden("the recorded tree has no /usr", COMPILERS[1])
     return readings.absent("there is no gcc", COMPILERS[1])
 
 
@@ -208,38 +199,3 @@ def reboot(box: Box) -> Reading:
     if any(box.there(path) for path in NOTERS):
         return readings.read([], WANTED[0])
     return readings.hidden("nothing on this system notes that a restart is wanted", WANTED[0])
-
-
-def resolve(box: Box, path: str) -> Optional[str]:
-    """Where a path leads, links followed inside the box; None when that is nowhere, or a loop."""
-    done, todo, hops = "", [step for step in path.split("/") if step], 0
-    while todo:
-        step = todo.pop(0)
-        if step == ".":
-            continue
-        if step == "..":
-            done = os.path.dirname(done).rstrip("/")
-            continue
-        here = done + "/" + step
-        try:
-            target = os.readlink(box.path(here))
-        except OSError:
-            if not box.there(here):
-                return None
-            done = here
-            continue
-        hops += 1
-        if hops > HOPS:
-            return None
-        if target.startswith("/"):
-            done = ""
-        todo = [one for one in target.split("/") if one] + todo
-    return done or "/"
-
-
-def names_in(box: Box, folder: str) -> List[str]:
-    """Names in a folder, in order; none when it cannot be listed."""
-    try:
-        return sorted(os.listdir(box.path(folder)))
-    except OSError:
-        return []
