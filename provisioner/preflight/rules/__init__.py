@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from provisioner.preflight.rule import Rule
-from provisioner.preflight.rules import iommu, memory, size, storage
+from provisioner.preflight.rules import boot, iommu, links, memory, processor, size, slots, storage
 
 RULES: tuple[Rule, ...] = (
     *iommu.RULES,
+    *processor.RULES,
+    *boot.RULES,
+    *slots.RULES,
+    *links.RULES,
     *size.RULES,
     *memory.RULES,
     *storage.RULES,

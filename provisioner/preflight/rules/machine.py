@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from provisioner.facts import Gpu
-from provisioner.preflight.rule import Case, Verdict
+from provisioner.preflight.rule import Case, Verdict, cannot
 
 Check = Callable[[Case], Iterable[Verdict]]
 
@@ -63,7 +63,15 @@ def card(gpu: Gpu) -> str:
 
     entry = gpu_entry(gpu)
     name = gpu.name or (entry.name if entry else "")
-    return name.removeprefix("NVIDIA ").removeprefix("GeForce ") or "the GPU"
+    return f"the {name.removeprefix('NVIDIA ').removeprefix('GeForce ') or 'GPU'}"
+
+
+def not_on_the_bus(case: Case, thing: str, gpu: Gpu) -> Verdict:
+    """No verdict on a GPU of which the slots say nothing."""
+    devices = case.audit.slots.devices
+    if devices.value is None:
+        return cannot(devices, thing, subject=pci(gpu.address))
+    return unknown(thing, "the PCI bus does not show it", subject=pci(gpu.address))
 
 
 def binary(count: int) -> str:
