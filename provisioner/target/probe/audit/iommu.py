@@ -18,7 +18,7 @@ COMMAND_LINE = "/proc/cmdline"
 PARSERS: Dict[str, Callable[[bytes], Dict[str, bool]]] = {"DMAR": acpi.dmar, "IVRS": acpi.ivrs}
 X86 = ("x86_64", "amd64", "i686", "i386")
 # Documentation/admin-guide/kernel-parameters.txt.
-OPTIONS = re.compile(r"(?:intel_iommu|amd_iommu|iommu|iommu\.\w+|intremap|amd_iommu_intr)=")
+OPTIONS = re.compile(r"(?:intel_iommu|amd_iommu|iommu|iommu\.\w+|intremap|amd_iommu_intr)=|nointremap\Z")
 NAMES = ("tables", "interrupt_remapping", "opt_in", "units", "groups", "options")
 
 
@@ -70,7 +70,7 @@ def names(box: Box, folder: str, absent_means: str) -> Reading:
 
 
 def groups(box: Box) -> Reading:
-    """`Iommu.groups`: how many groups of each type; "unknown" where the kernel does not tell the type."""
+    """`Iommu.groups`: how many groups of each type; "unknown" for those of which the kernel does not tell."""
     found = names(box, GROUPS, "this kernel groups no devices")
     if found["state"] != "read":
         return found
@@ -79,6 +79,8 @@ def groups(box: Box) -> Reading:
         kind = readings.from_file(box, "%s/%s/type" % (GROUPS, name), readings.word, "")
         word = str(kind["value"])[:40] if kind["state"] == "read" else "unknown"
         counts[word] = counts.get(word, 0) + 1
+    if set(counts) == {"unknown"}:
+        return readings.hidden("this kernel does not tell the type of a group", GROUPS)
     return readings.read(counts, GROUPS)
 
 

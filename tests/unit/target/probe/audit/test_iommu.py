@@ -35,7 +35,7 @@ def test_vt_d_that_the_kernel_uses(plant: Plant) -> None:
             "/sys/kernel/iommu_groups/1/type": "DMA-FQ\n",
             "/sys/kernel/iommu_groups/2/type": "DMA-FQ\n",
             "/sys/kernel/iommu_groups/3/devices/": "",
-            "/proc/cmdline": "quiet intel_iommu=on iommu=pt iommu.strict=0 pci=realloc xiommu=1\n",
+            "/proc/cmdline": "quiet intel_iommu=on iommu=pt iommu.strict=0 pci=realloc xiommu=1 nointremap\n",
         }
     )
     assert section(root) == {
@@ -44,8 +44,13 @@ def test_vt_d_that_the_kernel_uses(plant: Plant) -> None:
         "opt_in": ("read", True),
         "units": ("read", ["dmar0", "dmar1"]),
         "groups": ("read", {"identity": 1, "DMA-FQ": 2, "unknown": 1}),
-        "options": ("read", ["intel_iommu=on", "iommu=pt", "iommu.strict=0"]),
+        "options": ("read", ["intel_iommu=on", "iommu=pt", "iommu.strict=0", "nointremap"]),
     }
+
+
+def test_a_kernel_that_tells_no_type(plant: Plant) -> None:
+    root = plant({"/sys/kernel/iommu_groups/0/devices/": "", "/sys/kernel/iommu_groups/1/devices/": ""})
+    assert section(root)["groups"] == ("hidden", None)
 
 
 def test_a_table_and_a_kernel_that_leaves_it_alone(plant: Plant) -> None:
