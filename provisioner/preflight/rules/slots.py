@@ -81,7 +81,8 @@ def _homeless(case: Case, device: PciDevice, bars: list[Bar]) -> Verdict:
 
 def _complaints(case: Case, address: str) -> tuple[Evidence, ...]:
     log = case.audit.slots.complaints
-    return tuple(Evidence(log.source, line) for line in log.value or () if address in line)[:3]
+    about = (line for line in log.value or () if address in line and "bandwidth" not in line)
+    return tuple(Evidence(log.source, line) for line in about)[:3]
 
 
 def _window(case: Case, shown: list[PciDevice]) -> Verdict:
@@ -115,7 +116,7 @@ def _window(case: Case, shown: list[PciDevice]) -> Verdict:
         device, bar = high[0]
         words = f"BAR {bar.index} of {device.address} at {bar.start or 0:#x}"
         evidence.append(seen(device.bars, words))
-    elif slots.windows.state in ("read", "absent") or (said is not None and said.on is False):
+    elif slots.windows.state == "read" or (said is not None and said.on is False):
         return _no_window(case, wanted, whose, [*evidence, *complained])
     else:
         return cannot(slots.windows, "Addresses above 4 GiB")
@@ -134,7 +135,7 @@ def _window(case: Case, shown: list[PciDevice]) -> Verdict:
 
 def _no_window(case: Case, wanted: int, whose: str, evidence: list[Evidence]) -> Verdict:
     windows, limits = case.audit.slots.windows, in_guest(case)
-    if windows.state in ("read", "absent"):
+    if windows.state == "read":
         evidence = [seen(windows, "none above 4 GiB"), *evidence]
     if wanted <= _SMALL:
         return good(
@@ -155,11 +156,18 @@ def _no_window(case: Case, wanted: int, whose: str, evidence: list[Evidence]) ->
 
 
 def _wanted(case: Case, shown: list[PciDevice]) -> tuple[int, str]:
-    """The most that a GPU here could map in bytes, and which. A card that shows no sizes: what has to fit."""
+    """The most that a GPU here could map in bytes, and which. A card that shows no sizes: what is known of its
+    model, or what has to fit.
+    """
+    from provisioner.compat.box import gpu_entry  # the table of cards: only where there is one
+
     names = {gpu.address: card(gpu) for gpu in case.facts.gpus}
+    models = {gpu.address: gpu_entry(gpu) for gpu in case.facts.gpus}
     most, whose = 0, "the GPU"
     for device in shown:
         sizes = [size for one in device.resizable.value or () for size in one.sizes]
+        if not sizes and (model := models.get(device.address)):
+            sizes = [model.bar1_bytes or 0]
         sizes += [bar.size or 0 for bar in device.bars.value or ()]
         if max(sizes, default=0) > most:
             most, whose = max(sizes), names.get(device.address, f"the display at {device.address}")

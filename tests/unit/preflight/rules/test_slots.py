@@ -38,6 +38,7 @@ OLD = device(device="0x1e04", bars=(CONTROL, LOW), resizable=absent())
 H100 = {"device": "0x2330", "kind": "0x030200"}
 SUBJECT = "pci:0000:01:00.0"
 PART = "Resizable BAR is off for the RTX 4090: 256 MiB of 32 GiB of its memory can be mapped at once."
+NARROW = "pci 0000:01:00.0: 31.504 Gb/s available PCIe bandwidth, limited by 8.0 GT/s PCIe x4 link"
 COMPLAINT = "pci 0000:01:00.0: BAR 1 [mem size 0x10000000 64bit pref]: failed to assign"
 
 
@@ -114,7 +115,7 @@ ROWS = (
         "firmware",
     ),
     Row(
-        "no window, and a card that maps little", ABOVE, {"slots": slots(OLD, windows=absent()), "gpus": 1},
+        "no window, and a card that maps little", ABOVE, {"slots": slots(OLD, windows=()), "gpus": 1},
         "pass: Nothing has an address above 4 GiB, and no device here needs one.",
     ),
     Row(
@@ -146,6 +147,22 @@ ROWS = (
         "the log complains of another", ABOVE,
         {"slots": slots(WHOLE, complaints=("pci 0000:07:00.0: BAR 0: failed to assign",)), "gpus": 1},
         "pass: Devices get addresses above 4 GiB.",
+    ),
+    Row(
+        "the log tells of the link", ABOVE, {"slots": slots(WHOLE, complaints=(NARROW,)), "gpus": 1},
+        "pass: Devices get addresses above 4 GiB.",
+    ),
+    Row(
+        # A device tree names its windows otherwise: that none is called so says nothing of them.
+        "no list that names the bus", ABOVE,
+        {"slots": slots(SMALL, windows=absent("it names no window of a PCI bus")), "gpus": 1},
+        "unknown: Addresses above 4 GiB: it names no window of a PCI bus",
+    ),
+    Row(
+        "sizes hidden, and a model that is known", ABOVE,
+        {"slots": slots(device(bars=(CONTROL, LOW), resizable=hidden()), windows=()), "gpus": 1},
+        "warn warning likely: No room for devices above 4 GiB, and the RTX 4090 could map 32 GiB.",
+        "firmware",
     ),
     Row(
         "windows hidden", ABOVE, {"slots": slots(SMALL, windows=hidden("all addresses are zero")), "gpus": 1},
