@@ -156,8 +156,8 @@ def _no_window(case: Case, wanted: int, whose: str, evidence: list[Evidence]) ->
 
 
 def _wanted(case: Case, shown: list[PciDevice]) -> tuple[int, str]:
-    """The most that a GPU here could map in bytes, and which. A card that shows no sizes: what is known of its
-    model, or what has to fit.
+    """The most that a GPU here could map in bytes, and which. One whose sizes are hidden: what is known of
+    its model; one that has none: what has to fit.
     """
     from provisioner.compat.box import gpu_entry  # the table of cards: only where there is one
 
@@ -166,7 +166,7 @@ def _wanted(case: Case, shown: list[PciDevice]) -> tuple[int, str]:
     most, whose = 0, "the GPU"
     for device in shown:
         sizes = [size for one in device.resizable.value or () for size in one.sizes]
-        if not sizes and (model := models.get(device.address)):
+        if device.resizable.state == "hidden" and (model := models.get(device.address)):
             sizes = [model.bar1_bytes or 0]
         sizes += [bar.size or 0 for bar in device.bars.value or ()]
         if max(sizes, default=0) > most:
