@@ -111,18 +111,25 @@ def judged(command: Command) -> Command:
 
 def judged_from(options: dict[str, Any]) -> tuple[Purpose | None, tuple[str, ...]]:
     """Take this group's options out of `options`: the purpose or None, and the checks that may not block."""
-    from provisioner.preflight.purpose import PURPOSES
+    purpose: Any = options.pop("purpose")
+    if purpose is not None:
+        from provisioner.preflight.purpose import PURPOSES
+
+        if purpose not in PURPOSES:
+            raise UsageError(f"--purpose {purpose}: no such purpose", hint=nearest_hint(purpose, PURPOSES))
+    ignore: tuple[str, ...] = options.pop("ignore")
+    for identity in ignore:
+        known_check("--ignore", identity)
+    return purpose, ignore
+
+
+def known_check(option: str, identity: str) -> None:
+    """Raise UsageError for an id that no check has."""
     from provisioner.preflight.rules import RULES
 
-    purpose: Any = options.pop("purpose")
-    if purpose is not None and purpose not in PURPOSES:
-        raise UsageError(f"--purpose {purpose}: no such purpose", hint=nearest_hint(purpose, PURPOSES))
-    ignore: tuple[str, ...] = options.pop("ignore")
     known = sorted({rule.id for rule in RULES})
-    for identity in ignore:
-        if identity not in known:
-            raise UsageError(f"--ignore {identity}: no such check", hint=nearest_hint(identity, known))
-    return purpose, ignore
+    if identity not in known:
+        raise UsageError(f"{option} {identity}: no such check", hint=nearest_hint(identity, known))
 
 
 def where_from(options: dict[str, Any]) -> Where:

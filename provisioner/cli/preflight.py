@@ -45,7 +45,6 @@ def command(
     Each check says pass, warn or fail, or why nobody can tell. Exit 0: nothing blocks; 3: something does.
     """
     from provisioner.engine.preflight import Terms, audit_all, audit_recorded
-    from provisioner.report.preflight import exit_code, preflight_json
 
     where = options.where_from(rest)
     purpose, ignore = options.judged_from(rest)
@@ -59,6 +58,8 @@ def command(
         hosts = [audit_recorded(recorded_machine(root), terms)]
     else:
         hosts = audit_all(options.transports(where), terms)
+    from provisioner.report.preflight import exit_code, preflight_json
+
     if as_json:
         output.document(preflight_json(hosts))
     else:

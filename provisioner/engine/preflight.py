@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import ProvisionError
-from provisioner.facts import Facts
 from provisioner.hosts.gather import probe_all
 from provisioner.hosts.transport import Transport
-from provisioner.preflight.judge import preflight
 from provisioner.preflight.needs import GENERAL, Needs
-from provisioner.preflight.purpose import Purpose
-from provisioner.report.preflight import PreflightHost
+
+if TYPE_CHECKING:
+    from provisioner.preflight.purpose import Purpose
+    from provisioner.report.preflight import PreflightHost
+
+# What judges and tells: 60 ms to load, which nobody waits for while machines are being asked.
+_JUDGES = ("provisioner.preflight.judge", "provisioner.report.preflight_words")
 
 RECORDED = "recorded"
 
@@ -36,7 +41,10 @@ def audit_all(transports: Sequence[Transport], terms: Terms) -> list[PreflightHo
     """Audit all machines at once and judge each. One that cannot be reached is a result, not an exception."""
     started = time.monotonic()
     ways = {way.target.name: way for way in transports}
-    answers = probe_all(ways, request(terms))
+    asked = request(terms)
+    loading = threading.Thread(target=lambda: [import_module(name) for name in _JUDGES], daemon=True)
+    loading.start()
+    answers = probe_all(ways, asked)
     seconds = time.monotonic() - started
     return [judged(name, answer, terms, seconds) for name, answer in answers.items()]
 
@@ -87,6 +95,10 @@ def judged(
     name: str, answer: Mapping[str, Any] | ProvisionError, terms: Terms, seconds: float = 0.0
 ) -> PreflightHost:
     """Facts → Findings, for one machine."""
+    from provisioner.facts import Facts
+    from provisioner.preflight.judge import preflight
+    from provisioner.report.preflight import PreflightHost
+
     if isinstance(answer, ProvisionError):
         return PreflightHost(name, error=answer, seconds=seconds)
     try:
