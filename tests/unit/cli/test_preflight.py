@@ -1,0 +1,214 @@
+"""`provision preflight`: what is printed, in which code it ends, and every way to ask wrongly."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from provisioner.cli import options
+from provisioner.engine import preflight as engine
+from provisioner.errors import ProvisionError
+from provisioner.preflight import judge
+from provisioner.preflight.finding import worst_first
+from provisioner.preflight.judge import Preflight
+from provisioner.preflight.purpose import infer
+from tests.unit.cli.test_main import ended
+from tests.unit.report import preflights
+from tests.unit.report.preflights import ABOVE, BLANK, RICH, SWAP
+
+RECORDED = Path(__file__).parents[2] / "data/recorded-hosts"
+HOLDS = "it must hold the proc and sys of a machine"
+
+
+class Fake:
+    """A machine that answers the probe, or cannot be reached; it keeps what it was asked."""
+
+    def __init__(self, name: str, answer: Any = None) -> None:
+        self.target = SimpleNamespace(name=name)
+        self.answer = preflights.facts().to_json() if answer is None else answer
+        self.asked: list[Any] = []
+
+    def call(self, entry: str, request: Any, **_: Any) -> Any:
+        self.asked.append((entry, request))
+        if isinstance(self.answer, ProvisionError):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def findings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the judge finds on every machine, and with what it was asked last."""
+    told: dict[str, Any] = {"found": RICH}
+
+    def preflight(facts: Any, needs: Any, purpose: Any, *, ignore: Any) -> Preflight:
+        told["asked"] = (needs.blocks, purpose, ignore)
+        inferred, _ = infer(facts)
+        return Preflight(purpose or inferred, "no sign of virtualization", worst_first(told["found"]))
+
+    monkeypatch.setattr(judge, "preflight", preflight)
+    return told
+
+
+@pytest.fixture
+def box(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """The one machine that is asked."""
+    fake = Fake("box")
+    monkeypatch.setattr(options, "transports", lambda _: [fake])
+    return fake
+
+
+@pytest.mark.usefixtures("findings", "box")
+def test_one_machine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "90")
+    assert ended(["preflight"], monkeypatch) == 3
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ((preflights.OUTPUTS / "one.txt").read_text(encoding="utf-8"), "")
+    assert ended(["preflight", "--all"], monkeypatch) == 3
+    everything = (preflights.OUTPUTS / "everything.txt").read_text(encoding="utf-8")
+    assert capsys.readouterr().out == everything
+
+
+def test_what_a_machine_is_asked(
+    findings: dict[str, Any], box: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings["found"] = (BLANK,)
+    assert ended(["preflight", "--no-network", "--purpose", "vfio-host"], monkeypatch) == 0
+    entry, request = box.asked[-1]
+    assert (entry, request["receipts"], request["audit"]["network"]) == ("probe", [], None)
+    assert all(path.startswith("/") for path in request["audit"]["certificates"])
+    assert findings["asked"] == (False, "vfio-host", ())
+    assert ended(["preflight"], monkeypatch) == 0
+    mirrors = box.asked[-1][1]["audit"]["network"]["mirrors"]
+    assert mirrors
+    assert all(set(mirror) == {"what", "address"} for mirror in mirrors)
+    assert findings["asked"] == (False, None, ())
+
+
+def test_mirrors_are_those_of_the_default_profiles() -> None:
+    hosts = {mirror["address"].split("/")[2].split(".")[0] for mirror in engine.mirrors()}
+    assert hosts == {"huggingface", "modelscope"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "found", "code"),
+    [
+        ([], (BLANK, SWAP), 0),
+        (["--strict"], (BLANK, SWAP), 3),
+        (["--strict"], (BLANK,), 0),
+        (["--strict", "--ignore", "memory.swap"], (BLANK, SWAP), 0),
+        ([], (ABOVE, SWAP), 3),
+    ],
+)
+@pytest.mark.usefixtures("box")
+def test_endings(
+    argv: list[str], found: Any, code: int, findings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings["found"] = found
+    assert ended(["preflight", *argv], monkeypatch) == code
+
+
+@pytest.mark.usefixtures("findings")
+def test_many_machines_and_one_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = ProvisionError("c: no answer on port 22", hint="start it")
+    bare = {"schema": 1, "python": None, "uid": 0, "root": "yes"}
+    fakes = [Fake("a"), Fake("b", {"schema": 9}), Fake("c", gone), Fake("d", bare)]
+    monkeypatch.setattr(options, "transports", lambda _: fakes)
+    assert ended(["preflight", "--host", "a"], monkeypatch) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("a  blocked: 1 thing to put right first; 2 warnings")
+    assert lines[1:8] == [
+        "b  failed: the probe answered with facts of schema 9, this version reads schema 1",
+        "  next: use the same version of provision that the answer comes from",
+        "c  failed: no answer on port 22",
+        "  next: start it",
+        "d  failed: there is no Python 3.8 or later, without which nothing can be read there",
+        "  next: install python3 there first; provision up does that by itself",
+        "",
+    ]
+    assert lines[-1] == "0 of 4 machines are ready"
+    assert ended(["preflight", "--json"], monkeypatch) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [(host["name"], host["status"], host["exit_code"]) for host in document["hosts"]] == [
+        ("a", "blocked", 3), ("b", "failed", 1), ("c", "failed", 1), ("d", "failed", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("findings", "box")
+def test_one_document_and_files_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {name: tmp_path / f"out.{name}" for name in ("junit", "sarif", "html")}
+    argv = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+    assert ended(["preflight", "--json", *argv], monkeypatch) == 3
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert (document["schema"], document["verb"], document["exit_code"]) == (1, "preflight", 3)
+    (host,) = document["hosts"]
+    assert host["counts"] == {"fail": 1, "warn": 2, "error": 1, "unknown": 3, "pass": 3}
+    assert "receipts" not in host["facts"]
+    assert host["facts"]["audit"]["firmware"]["board"]["value"]["board_name"] == "Board 1"
+    assert said.err == "".join(f"{name}: {path}\n" for name, path in files.items())
+    assert ET.parse(files["junit"]).getroot().get("tests") == "10"
+    assert json.loads(files["sarif"].read_text())["version"] == "2.1.0"
+    assert files["html"].read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.usefixtures("findings", "box")
+def test_colours_are_for_terminals_that_want_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("provisioner.cli.output.sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    ended(["preflight"], monkeypatch)
+    coloured = capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    ended(["preflight"], monkeypatch)
+    assert "\x1b" not in capsys.readouterr().out
+    assert "\x1b[31m\x1b[1mblocking" in coloured
+
+
+def test_a_recorded_machine_is_judged_by_the_same_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tarfile.open(RECORDED / "intel-off.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    assert ended(["preflight", "--root", str(tmp_path), "--json"], monkeypatch) in (0, 3)
+    (host,) = json.loads(capsys.readouterr().out)["hosts"]
+    assert host["facts"]["audit"]["network"] is None
+    assert host["facts"]["audit"]["iommu"]["tables"]["value"] == ["DMAR"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message", "hint"),
+    [
+        (["--purpose", "gust"], "--purpose gust: no such purpose", "did you mean guest?"),
+        (["--ignore", "memory.swp"], "--ignore memory.swp: no such check", "did you mean memory.swap?"),
+        (["--root", "{here}/none"], "--root {here}/none: no such folder", HOLDS),
+        (["--root", "{here}/file"], "--root {here}/file: a file", f"name a folder; {HOLDS}"),
+        (["--root", "{here}"], "--root {here}: no recorded machine: there is no proc in it", HOLDS),
+        (["--root", "{here}/half"], "--root {here}/half: no recorded machine: there is no sys in it", HOLDS),
+        (["--root", "{here}", "--host", "a"], "--root together with --host or -i", "leave one of them out"),
+        (["--html", "{here}/none/x"], "--html {here}/none/x: no such folder", "make {here}/none first"),
+        (["--sarif", "{here}"], "--sarif {here}: a folder", "name the file to write"),
+        (["--junit", "{here}"], "--junit {here}: a folder", "name the file to write"),
+    ],
+)
+def test_asked_wrongly(
+    argv: list[str], message: str, hint: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "file").touch()
+    (tmp_path / "half/proc").mkdir(parents=True)
+    here = str(tmp_path)
+    assert ended(["preflight", *(word.replace("{here}", here) for word in argv)], monkeypatch) == 2
+    message, hint = (text.replace("{here}", here) for text in (message, hint))
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"provision: {message}\n  next: {hint}\n")
