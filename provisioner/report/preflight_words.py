@@ -17,6 +17,8 @@ WIDTH = 100
 _NARROW = 40
 _MARK = 10
 _LABEL = 8
+# More checks than these that ask for nothing, each for a reason of its own, are told in one line.
+_VARIOUS = 2
 # As many machines are named in a sentence.
 _NAMED = 8
 _WHO: dict[Actor, str] = {
@@ -211,20 +213,29 @@ def _tag(one: Finding) -> str:
 
 
 def _unseen(findings: Sequence[Finding], everything: bool) -> Iterator[tuple[str, Tone, str]]:
-    """What nobody could judge, by the reason for it; one line a reason."""
+    """What nobody could judge, by the reason for it: one line a reason, and one for reasons of their own."""
+    unseen = [one for one in findings if one.status in ("unknown", "not_applicable")]
+    if everything:
+        yield from ((*called(one), f"{one.summary}{_tag(one)}") for one in unseen)
+        return
     reasons: dict[tuple[str, Tone, str], list[Finding]] = {}
-    for one in findings:
-        if one.status in ("unknown", "not_applicable"):
-            reasons.setdefault((*called(one), one.reason or one.summary), []).append(one)
+    for one in unseen:
+        reasons.setdefault((*called(one), one.reason or one.summary), []).append(one)
+    alone = [ones[0] for ones in reasons.values() if len(ones) == 1]
+    various = [one for one in alone if one.status == "not_applicable"]
+    various = various if len(various) > _VARIOUS else []
     for (mark, tone, reason), ones in sorted(reasons.items(), key=lambda item: -len(item[1])):
-        if everything:
-            for one in ones:
-                yield mark, tone, f"{one.summary}{_tag(one)}"
-        elif len(ones) == 1:
+        if len(ones) > 1:
+            yield mark, tone, f"{words.count(len(ones), 'check')}: {reason} ({_ids(ones)})"
+        elif ones[0] not in various:
             yield mark, tone, f"{ones[0].summary}{_tag(ones[0])}"
-        else:
-            ids = ", ".join(dict.fromkeys(one.id for one in ones))
-            yield mark, tone, f"{words.count(len(ones), 'check')}: {reason} ({ids})"
+    if various:
+        mark, tone = called(various[0])
+        yield mark, tone, f"{len(various)} checks, for reasons that --all tells ({_ids(various)})"
+
+
+def _ids(findings: Sequence[Finding]) -> str:
+    return ", ".join(dict.fromkeys(one.id for one in findings))
 
 
 def _fine(findings: Sequence[Finding], everything: bool) -> Iterator[tuple[str, Tone, str]]:
