@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from provisioner.engine.events import Event, Kind
@@ -15,13 +16,28 @@ from provisioner.engine.survey import Surveyed
 from provisioner.errors import ProvisionError
 from provisioner.hosts.errors import Busy
 from provisioner.hosts.gather import at_once
-from provisioner.hosts.transport import Channel, Privilege
+from provisioner.hosts.transport import Channel, Privilege, Transport
 
 # The box takes a controller for dead that it has not heard for so long: a network that just stops, or a
 # machine that loses its power, closes no connection, and would leave the lock held for hours.
 SILENCE_SECONDS = 30.0
 BEAT_SECONDS = 5.0
 AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Attended:
+    """A box whose lock is wanted: how to reach it, as whom, and the folder that holds the lock."""
+
+    transport: Transport
+    state: str
+    privilege: Privilege
+
+    @classmethod
+    def planned(cls, host: Surveyed) -> Attended:
+        """A box that has a plan: root where that needs it."""
+        scope = host.plan.scope
+        return cls(host.transport, host.plan.places.state, "auto" if scope == "system" else "none")
 
 
 class Attendance:
@@ -31,12 +47,12 @@ class Attendance:
     over a new one.
     """
 
-    def __init__(self, host: Surveyed, run: str, sink: Sink) -> None:
+    def __init__(self, host: Attended, run: str, sink: Sink) -> None:
         """Take the lock. Raises Busy naming who holds it, or what went wrong on the way there."""
         self._host, self._sink = host, sink
-        self._name = host.result.name
+        self._name = host.transport.target.name
         self._request = {
-            "state": host.plan.places.state,
+            "state": host.state,
             "holder": {"who": f"{_user()}@{socket.gethostname()}", "run": run},
             "silence": SILENCE_SECONDS,
         }
@@ -60,8 +76,7 @@ class Attendance:
 
     def _take(self) -> tuple[Channel, Iterator[dict[str, Any]]]:
         """The lock's channel, and what the box says on it. Raises Busy, and the errors of `hosts.errors`."""
-        privilege: Privilege = "auto" if self._host.plan.scope == "system" else "none"
-        channel = self._host.transport.stream("probe.attend", self._request, privilege=privilege)
+        channel = self._host.transport.stream("probe.attend", self._request, privilege=self._host.privilege)
         answers = iter(channel)
         first: Mapping[str, Any] = next(answers, {})
         if first.get("lock") == "held":
@@ -121,7 +136,7 @@ def _user() -> str:
 
 
 def attend_all(
-    hosts: Mapping[str, Surveyed], run: str, sink: Sink
+    hosts: Mapping[str, Attended], run: str, sink: Sink
 ) -> tuple[dict[str, Attendance], dict[str, ProvisionError]]:
     """The locks of all hosts at once, and why there are none for the others."""
     held: dict[str, Attendance] = {}

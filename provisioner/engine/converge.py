@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from provisioner.compat import Settings
-from provisioner.engine.attendance import attend_all
+from provisioner.engine.attendance import Attended, attend_all
 from provisioner.engine.run import HostJob, HostOutcome, Sink, run_roles
 from provisioner.engine.share import PEER_VARIABLE, Sharing
 from provisioner.engine.survey import Surveyed, survey
@@ -37,7 +37,7 @@ def converge(
     started = time.monotonic()
     todo = {host.result.name: host for host in hosts if host.result.status is Status.DRIFTED}
     ended: dict[str, HostResult] = {}
-    held, refused = attend_all(todo, run, sink)
+    held, refused = attend_all({name: Attended.planned(host) for name, host in todo.items()}, run, sink)
     for name, error in refused.items():
         ended[name] = todo.pop(name).result.failed(error)
     with ExitStack() as locks:

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from provisioner import argspec
-from provisioner.engine.attendance import Attendance
+from provisioner.engine.attendance import Attendance, Attended
 from provisioner.engine.run import Sink
 from provisioner.engine.survey import Surveyed
 from provisioner.errors import ProvisionError
@@ -53,7 +53,7 @@ def _answer(host: Surveyed, access: Access, sink: Sink) -> HostResult:
     started = time.monotonic()
     try:
         # A run that is under way must not have its own generation ended by ours.
-        with closing(Attendance(host, "smoke", sink)):
+        with closing(Attendance(Attended.planned(host), "smoke", sink)):
             answer = connect(inside, access).call(
                 "runtime.jobs", request, privilege=privilege, timeout=SMOKE_SECONDS
             )

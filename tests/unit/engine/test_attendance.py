@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.compat import Settings
 from provisioner.engine import attendance
-from provisioner.engine.attendance import Attendance
+from provisioner.engine.attendance import Attendance, Attended
 from provisioner.engine.events import Event
 from provisioner.engine.survey import Surveyed, judge
 from provisioner.hosts.errors import Busy, ConnectionLost
@@ -80,7 +80,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def attend(transport: FakeTransport) -> tuple[Attendance, queue.Queue[Event]]:
     told: queue.Queue[Event] = queue.Queue()
     box = Surveyed(judge("box", facts(hostname="box").to_json(), Settings()), transport)
-    return Attendance(box, "r1", told.put), told
+    return Attendance(Attended.planned(box), "r1", told.put), told
 
 
 def progress(phase: str) -> dict[str, Any]:
