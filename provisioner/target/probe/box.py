@@ -11,6 +11,10 @@ LIMIT = 8 << 20
 MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 
+class Malformed(Exception):  # noqa: N818 - a state of a table, not a failure of the program
+    """A table, a variable or a register that is there and makes no sense; the text says what, and where."""
+
+
 class Box:
     """One machine to read. `root` is "/" for the live one; `unknown` gathers what could not be read."""
 

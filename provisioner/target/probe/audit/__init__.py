@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Tuple
 
 from ..box import Box
-from . import iommu, processor, ram, slots
+from . import firmware, iommu, processor, ram, slots
 from .clock import clock
 from .sight import Sight
 from .software import software
@@ -44,6 +44,7 @@ def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str,
 
 SECTIONS: List[Tuple[str, Section]] = [
     ("sight", lambda _box, sight: sight.section()),
+    ("firmware", firmware.section),
     ("processor", processor.section),
     ("iommu", iommu.section),
     ("slots", slots.section),

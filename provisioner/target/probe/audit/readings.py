@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Optional
 
-from ..box import MISSING, Box, reason
+from ..box import MISSING, Box, Malformed, reason
+
+# Sections take Malformed from here too: it is what their parsers raise.
+__all__ = [
+    "Malformed",
+    "Reading",
+    "absent",
+    "chosen",
+    "error",
+    "from_file",
+    "hidden",
+    "not_applicable",
+    "read",
+    "word",
+]
 
 Reading = Dict[str, Any]
-
-
-class Malformed(Exception):  # noqa: N818 - a state of a table, not a failure of the program
-    """A table, a variable or a register that is there and makes no sense; the text says what, and where."""
 
 
 def read(value: Any, source: str, offset: Optional[int] = None) -> Reading:

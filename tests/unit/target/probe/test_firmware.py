@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.target.probe import firmware
+from provisioner.target.probe import efi, firmware
 from provisioner.target.probe.box import Box
 
 from .conftest import Plant
@@ -12,21 +12,21 @@ from .conftest import Plant
 ON, OFF, ATTRIBUTES = b"\x01", b"\x00", b"\x06\0\0\0"
 
 
-def efi(state: bytes | None, shim: bytes | None = None) -> dict[str, str | bytes]:
-    variables = {firmware.SECURE_BOOT: state, firmware.SHIM_CHECKS_NOTHING: shim}
+def started(state: bytes | None, shim: bytes | None = None) -> dict[str, str | bytes]:
+    variables = {efi.SECURE_BOOT: state, efi.SHIM_CHECKS_NOTHING: shim}
     said = {path: value for path, value in variables.items() if value is not None}
     return {"/sys/firmware/efi/efivars/": "", **said}
 
 
-LACKING = f"{firmware.SECURE_BOOT}: No such file or directory"
+LACKING = f"{efi.SECURE_BOOT}: No such file or directory"
 CASES: list[tuple[dict[str, str | bytes], bool | None, list[str]]] = [
-    (efi(ATTRIBUTES + ON), True, []),
-    (efi(ATTRIBUTES + OFF), False, []),
-    (efi(ATTRIBUTES + ON, ATTRIBUTES + OFF), True, []),
+    (started(ATTRIBUTES + ON), True, []),
+    (started(ATTRIBUTES + OFF), False, []),
+    (started(ATTRIBUTES + ON, ATTRIBUTES + OFF), True, []),
     # shim was told to verify nothing: the firmware still says that it is on.
-    (efi(ATTRIBUTES + ON, ATTRIBUTES + ON), False, []),
-    (efi(ATTRIBUTES), None, [f"{firmware.SECURE_BOOT} has 4 bytes"]),
-    (efi(None), None, [LACKING]),
+    (started(ATTRIBUTES + ON, ATTRIBUTES + ON), False, []),
+    (started(ATTRIBUTES), None, [f"{efi.SECURE_BOOT}: an EFI variable of 4 bytes where 5 were to be"]),
+    (started(None), None, [LACKING]),
     ({"/sys/firmware/acpi/": ""}, False, []),
     ({}, None, ["/sys/firmware is not there"]),
 ]
@@ -45,6 +45,6 @@ def test_secure_boot(
     ("wsl", "container", "where"), [(True, None, "WSL"), (False, "docker", "a container")]
 )
 def test_it_is_not_seen_from_inside(plant: Plant, wsl: bool, container: str | None, where: str) -> None:
-    box = Box(str(plant(efi(ATTRIBUTES + ON))))
+    box = Box(str(plant(started(ATTRIBUTES + ON))))
     assert firmware.secure_boot(box, wsl, container) is None
     assert [entry["why"] for entry in box.unknown] == [f"not seen from inside {where}"]

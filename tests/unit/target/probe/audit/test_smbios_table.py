@@ -101,10 +101,10 @@ def test_tables_that_make_no_sense(table: bytes, total: int | None, why: str) ->
     assert str(failure.value) == why
 
 
-@pytest.mark.parametrize("cut", range(len(TABLE)))
-def test_half_a_table_is_malformed(cut: int) -> None:
-    with pytest.raises(Malformed):
-        smbios_table.structures(TABLE[:cut], None)
+def test_a_table_cut_anywhere_is_malformed() -> None:
+    for cut in range(len(TABLE)):
+        with pytest.raises(Malformed):
+            smbios_table.structures(TABLE[:cut], None)
 
 
 @pytest.mark.parametrize(
