@@ -27,7 +27,7 @@ def windows(box: Box) -> Reading:
     except Malformed as wrong:
         return readings.error(str(wrong), IOMEM)
     if found is None:
-        return readings.hidden("without root all its addresses are zero", IOMEM)
+        return readings.hidden("without root /proc/iomem shows nothing but zeros", IOMEM)
     if not found:
         return readings.absent("it names no window of a PCI bus", IOMEM)
     return readings.read([one for one in found if one["end"] >= FOUR_GIB], IOMEM)

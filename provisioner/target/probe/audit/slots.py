@@ -23,7 +23,7 @@ NOTED = ("0x03", "0x12", "0x0108")
 GONE = (*MISSING, errno.ENODEV, errno.ENXIO)
 # Flags of a line of `resource` (Linux, include/linux/ioport.h).
 IO, PREFETCH, WIDE, UNSET = 0x100, 0x2000, 0x100000, 0x20000000
-RIGHTS = "more than 64 bytes of configuration space are for root (CAP_SYS_ADMIN) only"
+RIGHTS = "only root (CAP_SYS_ADMIN) may read its configuration space past 64 bytes"
 NO_EXTENSION = "the kernel reaches only the first 256 bytes of its configuration space"
 
 
@@ -224,11 +224,11 @@ def _from_config(space: Space, parse: Callable[[bytes], Any], absent_means: str)
         value = parse(space.content)
     except Malformed as wrong:
         return readings.error(str(wrong), space.path)
-    except Beyond as unseen:
+    except Beyond:
         if _conventional(space.content):
             return readings.absent(absent_means, space.path)  # it has no more than 256 bytes
         short = len(space.content) < pci_config.CONVENTIONAL
-        return readings.hidden("%s (%s)" % (RIGHTS, unseen) if short else NO_EXTENSION, space.path)
+        return readings.hidden(RIGHTS if short else NO_EXTENSION, space.path)
     return readings.absent(absent_means, space.path) if value is None else readings.read(value, space.path)
 
 
