@@ -118,18 +118,12 @@ def judged_from(options: dict[str, Any]) -> tuple[Purpose | None, tuple[str, ...
         if purpose not in PURPOSES:
             raise UsageError(f"--purpose {purpose}: no such purpose", hint=nearest_hint(purpose, PURPOSES))
     ignore: tuple[str, ...] = options.pop("ignore")
-    for identity in ignore:
-        known_check("--ignore", identity)
+    if ignore:
+        from provisioner.preflight.explain import find
+
+        for identity in ignore:
+            find(identity)
     return purpose, ignore
-
-
-def known_check(option: str, identity: str) -> None:
-    """Raise UsageError for an id that no check has."""
-    from provisioner.preflight.rules import RULES
-
-    known = sorted({rule.id for rule in RULES})
-    if identity not in known:
-        raise UsageError(f"{option} {identity}: no such check", hint=nearest_hint(identity, known))
 
 
 def where_from(options: dict[str, Any]) -> Where:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli import options, output
-from provisioner.errors import UsageError
+from provisioner.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from provisioner.report.preflight import PreflightHost
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 )
 @click.option("--strict", is_flag=True, help="Warnings end in 3 too.")
 @click.option("--no-network", is_flag=True, help="Ask no mirror for an answer.")
+@click.option("--explain", metavar="ID", help="What a check means, why it matters, how to fix it; asks nobody.")
+@click.option("--fix", is_flag=True, help="Mend what is safe to mend, and look again.")
+@click.option("--check", is_flag=True, help="With --fix: only say what it would do; exit 5 if anything.")
 @click.option("--all", "everything", is_flag=True, help="Show what is fine too, and where it was read.")
 @options.as_json
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write it as JUnit's XML.")
@@ -33,6 +36,9 @@ def command(
     root: Path | None,
     strict: bool,
     no_network: bool,
+    explain: str | None,
+    fix: bool,
+    check: bool,
     everything: bool,
     as_json: bool,
     junit: Path | None,
@@ -40,12 +46,18 @@ def command(
     html: Path | None,
     **rest: Any,
 ) -> int:
-    """Say what machines really are and what stands in the way of a model there; changes nothing.
+    """Say what machines really are and what stands in the way of a model there; changes nothing but by --fix.
 
     Each check says pass, warn or fail, or why nobody can tell. Exit 0: nothing blocks; 3: something does.
     """
+    if explain is not None:
+        return _explain(explain, as_json=as_json)
     from provisioner.engine.preflight import Terms, audit_all, audit_recorded
 
+    if check and not fix:
+        raise UsageError("--check without --fix", hint="preflight changes nothing but with --fix")
+    if fix and root is not None:
+        raise UsageError("--fix together with --root", hint="a recorded machine cannot be mended")
     where = options.where_from(rest)
     purpose, ignore = options.judged_from(rest)
     terms = Terms(purpose, ignore, strict, network=not no_network and root is None)
@@ -57,7 +69,12 @@ def command(
             raise UsageError("--root together with --host or -i", hint="leave one of them out")
         hosts = [audit_recorded(recorded_machine(root), terms)]
     else:
-        hosts = audit_all(options.transports(where), terms)
+        ways = options.transports(where)
+        hosts = audit_all(ways, terms)
+        if fix:
+            from provisioner.cli.mending import mend
+
+            hosts = mend(hosts, ways, terms, where.access, check=check, as_json=as_json)
     from provisioner.report.preflight import exit_code, preflight_json
 
     if as_json:
@@ -69,6 +86,16 @@ def command(
             _write(option, path, hosts)
             click.echo(f"{option.removeprefix('--')}: {path}", err=as_json)
     return exit_code(hosts)
+
+
+def _explain(identity: str, *, as_json: bool) -> int:
+    from provisioner.preflight.explain import explain, explain_json
+
+    if as_json:
+        output.document(explain_json(identity))
+    else:
+        click.echo(explain(identity, width=output.width()))
+    return ExitCode.DONE
 
 
 def _write(option: str, path: Path, hosts: Sequence[PreflightHost]) -> None:

@@ -90,7 +90,7 @@ def text(hosts: Sequence[PreflightHost], *, everything: bool = False, width: int
             yield from words.text(host, everything=True, width=width)
             yield Line("")
     for host in hosts:
-        yield from _host(host)
+        yield from _host(host, width)
     rows = matrix(hosts)
     yield from _matrix(hosts, [row for row in rows if not row.unseen], width)
     yield from _unseen([row for row in rows if row.unseen], width)
@@ -104,12 +104,14 @@ def text(hosts: Sequence[PreflightHost], *, everything: bool = False, width: int
     yield Line(f"{ready} of {len(hosts)} machines are ready", tone="good" if ready == len(hosts) else "bad")
 
 
-def _host(host: PreflightHost) -> Iterator[Line]:
+def _host(host: PreflightHost, width: int) -> Iterator[Line]:
     tone: Tone = {"ready": "good", "warned": "doubt"}.get(host.standing, "bad")  # type: ignore[assignment]
     kind = f"  ({host.found.purpose})" if host.found else ""
     yield Line(f"{host.name}  {words.verdict(host)}", kind, tone)
     if host.error is not None and host.error.hint:
         yield Line(f"  next: {host.error.hint}")
+    for line in words.mended(host, width):
+        yield Line(f"  {line.mark}", line.text, line.tone)
 
 
 def _matrix(hosts: Sequence[PreflightHost], rows: Sequence[Row], width: int) -> Iterator[Line]:

@@ -21,10 +21,22 @@ Tone = Literal["plain", "bold", "good", "bad", "doubt", "dim"]
 
 
 @dataclass(frozen=True)
+class Mended:
+    """What --fix does on a machine: `does` what it changes, `undo` how to take that back. `state` is "would"
+    with --check.
+    """
+
+    name: str
+    does: str
+    undo: str
+    state: Literal["would", "done", "failed"]
+
+
+@dataclass(frozen=True)
 class PreflightHost:
     """One machine: what was read and found there, or why nobody could look. `seconds` is wall time.
 
-    `strict`: warnings count too; but not those of the rules in `ignored`.
+    `mended`: what --fix did, after which it was looked at again; `unmended`: why it could not. `strict`: warnings count too; but not those of the rules in `ignored`.
     """
 
     name: str
@@ -34,6 +46,8 @@ class PreflightHost:
     seconds: float = 0.0
     strict: bool = False
     ignored: tuple[str, ...] = ()
+    mended: tuple[Mended, ...] = ()
+    unmended: ProvisionError | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -54,10 +68,12 @@ class PreflightHost:
         """What this machine alone would make the command exit with."""
         if self.found is None:
             return self.error.code if self.error else ExitCode.FAILED
+        if self.unmended is not None:
+            return self.unmended.code
         warned = (one.status == "warn" and one.id not in self.ignored for one in self.findings)
         if self.found.blocking or (self.strict and any(warned)):
             return ExitCode.PREFLIGHT_BLOCKED
-        return ExitCode.DONE
+        return ExitCode.DRIFT if any(one.state == "would" for one in self.mended) else ExitCode.DONE
 
 
 def called(one: Finding) -> tuple[str, Tone]:
@@ -113,6 +129,9 @@ def host_json(host: PreflightHost) -> dict[str, Any]:
         "purpose": host.found.purpose if host.found else None,
         "because": host.found.because if host.found else None,
         "counts": dict(Counter(one.status for one in host.findings)),
+        "fixes": [asdict(one) for one in host.mended],
+        "fix_error": without_logins(host.unmended.message) if host.unmended else None,
+        "fix_hint": host.unmended.hint if host.unmended else None,
         "findings": [finding_json(one) for one in host.findings],
         "facts": masked(facts),
     }

@@ -29,6 +29,9 @@ _WHO: dict[Actor, str] = {
     "vendor": "by its maker, with an update",
     "owner": "by its owner, with other hardware",
 }
+_MENDED: dict[str, tuple[str, Tone]] = {
+    "would": ("would fix", "bold"), "done": ("fixed", "good"), "failed": ("not fixed", "bad"),
+}  # fmt: skip
 # A command in a sentence is copied as it stands: it is not broken at its blanks.
 _COMMAND = re.compile(r"`[^`]*`")
 
@@ -133,6 +136,7 @@ def _text(host: PreflightHost, everything: bool, width: int) -> Iterator[Line]:
         yield Line("")
     for mark, tone, sentence in rest:
         yield from wrapped(mark, tone, sentence, width)
+    yield from mended(host, width)
     yield Line("")
     yield from closing(host, width)
 
@@ -153,6 +157,17 @@ def purpose(host: PreflightHost) -> str:
     """What the machine was taken for, and why."""
     assert host.found is not None
     return f"{host.found.purpose}: {host.found.because}"
+
+
+def mended(host: PreflightHost, width: int = WIDTH) -> Iterator[Line]:
+    """What --fix did, or would do."""
+    for one in host.mended:
+        mark, tone = _MENDED[one.state]
+        yield from wrapped(mark, tone, f"{one.name}: {one.does}; to undo: `{one.undo}`", width)
+    if host.unmended is not None:
+        told_of = without_logins(host.unmended.message).removeprefix(f"{host.name}: ")
+        step = f"; next: {host.unmended.hint}" if host.unmended.hint else ""
+        yield from wrapped("not fixed", "bad", f"{told_of}{step}", width)
 
 
 def closing(host: PreflightHost, width: int = WIDTH) -> Iterator[Line]:

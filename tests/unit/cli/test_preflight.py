@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from provisioner.cli import options
+from provisioner.cli import mending, options
 from provisioner.engine import preflight as engine
+from provisioner.engine.fixes import Fixed
 from provisioner.errors import ProvisionError
 from provisioner.preflight import judge
-from provisioner.preflight.finding import worst_first
+from provisioner.preflight.explain import explain, explain_json
+from provisioner.preflight.finding import Remedy, worst_first
 from provisioner.preflight.judge import Preflight
 from provisioner.preflight.purpose import infer
 from tests.unit.cli.test_main import ended
@@ -190,12 +193,15 @@ def test_a_recorded_machine_is_judged_by_the_same_code(
     ("argv", "message", "hint"),
     [
         (["--purpose", "gust"], "--purpose gust: no such purpose", "did you mean guest?"),
-        (["--ignore", "memory.swp"], "--ignore memory.swp: no such check", "did you mean memory.swap?"),
+        (["--ignore", "memory.swp"], "memory.swp: no such check", "did you mean memory.swap?"),
         (["--root", "{here}/none"], "--root {here}/none: no such folder", HOLDS),
         (["--root", "{here}/file"], "--root {here}/file: a file", f"name a folder; {HOLDS}"),
         (["--root", "{here}"], "--root {here}: no recorded machine: there is no proc in it", HOLDS),
         (["--root", "{here}/half"], "--root {here}/half: no recorded machine: there is no sys in it", HOLDS),
         (["--root", "{here}", "--host", "a"], "--root together with --host or -i", "leave one of them out"),
+        (["--explain", "boot.mod"], "boot.mod: no such check", "did you mean boot.mode?"),
+        (["--check"], "--check without --fix", "preflight changes nothing but with --fix"),
+        (["--fix", "--root", "{here}"], "--fix together with --root", "a recorded machine cannot be mended"),
         (["--html", "{here}/none/x"], "--html {here}/none/x: no such folder", "make {here}/none first"),
         (["--sarif", "{here}"], "--sarif {here}: a folder", "name the file to write"),
         (["--junit", "{here}"], "--junit {here}: a folder", "name the file to write"),
@@ -212,3 +218,101 @@ def test_asked_wrongly(
     message, hint = (text.replace("{here}", here) for text in (message, hint))
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"provision: {message}\n  next: {hint}\n")
+
+
+# --explain and --fix
+
+
+def test_a_check_is_explained_and_no_machine_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asked(_: object) -> None:
+        raise AssertionError("a machine was asked")
+
+    monkeypatch.setattr(options, "transports", asked)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert ended(["preflight", "--explain", "iommu.mode"], monkeypatch) == 0
+    assert capsys.readouterr().out == explain("iommu.mode", width=80) + "\n"
+    assert ended(["preflight", "--explain", "iommu.mode", "--json"], monkeypatch) == 0
+    assert json.loads(capsys.readouterr().out) == explain_json("iommu.mode")
+
+
+CLOCK = replace(
+    SWAP, id="clock.synchronized", summary="The clock is nobody's.", remedy=Remedy("system", ("x",), fix="time-sync")
+)
+WORDS = (
+    "time-sync: the installed time service, or else systemd-timesyncd, starts now and with the system;"
+    " to undo: `systemctl disable --now systemd-timesyncd`"
+)
+
+
+@pytest.fixture
+def applied(findings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
+    """What was to be fixed; after that nothing is found any more."""
+    calls: list[Any] = []
+
+    def apply(hosts: Any, sink: Any, **rest: Any) -> list[Fixed]:
+        calls.append({host.name: host.fixes for host in hosts})
+        findings["found"] = (BLANK,)
+        error = findings.get("error")
+        return [Fixed(host.name, host.fixes, 1, error) for host in hosts if host.fixes]
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(mending, "apply_fixes", apply)
+    return calls
+
+
+def test_what_would_be_fixed_is_said_and_not_done(
+    findings: dict[str, Any], applied: list[Any], box: Fake,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    findings["found"] = (CLOCK,)
+    assert ended(["preflight", "--fix", "--check"], monkeypatch) == 5
+    assert f"would fix {WORDS}" in " ".join(capsys.readouterr().out.split())
+    assert (applied, len(box.asked)) == ([], 1)
+    findings["found"] = (CLOCK, ABOVE)
+    assert ended(["preflight", "--fix", "--check", "--json"], monkeypatch) == 3
+    (host,) = json.loads(capsys.readouterr().out)["hosts"]
+    assert [(one["name"], one["state"]) for one in host["fixes"]] == [("time-sync", "would")]
+
+
+def test_what_is_fixed_is_said_first_and_looked_at_again(
+    findings: dict[str, Any], applied: list[Any], box: Fake, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    findings["found"] = (CLOCK,)
+    assert ended(["preflight", "--fix"], monkeypatch) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"box  will fix {WORDS.partition(';')[0]}"
+    assert " ".join(line.strip() for line in lines).count(f"fixed     {WORDS}") == 1
+    assert lines[-2] == "ready: nothing that was seen stands in the way"
+    assert (applied, len(box.asked)) == ([{"box": ("time-sync",)}], 2)
+    (journal,) = tmp_path.rglob("journal.json")
+    assert json.loads(journal.read_text())["result"]["hosts"] == [
+        {"name": "box", "fixes": ["time-sync"], "error": None}
+    ]
+
+
+def test_what_could_not_be_fixed_fails(
+    findings: dict[str, Any], applied: list[Any], box: Fake,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    findings.update(found=(CLOCK,), error=ProvisionError("box: not root", hint="log in as root"))
+    assert ended(["preflight", "--fix"], monkeypatch) == 1
+    assert "not fixed not root; next: log in as root" in capsys.readouterr().out
+    findings["found"] = (CLOCK,)
+    assert ended(["preflight", "--fix", "--json"], monkeypatch) == 1
+    said = capsys.readouterr()
+    (host,) = json.loads(said.out)["hosts"]
+    assert (host["fixes"][0]["state"], host["fix_error"], host["fix_hint"]) == (
+        "failed", "box: not root", "log in as root",
+    )  # fmt: skip
+    assert said.err.startswith("box  will fix time-sync")
+
+
+def test_where_nothing_can_be_fixed_nothing_is_done(
+    findings: dict[str, Any], applied: list[Any], box: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings["found"] = (BLANK, SWAP)
+    assert ended(["preflight", "--fix"], monkeypatch) == 0
+    assert (applied, len(box.asked)) == ([], 1)
