@@ -1,4 +1,4 @@
-"""`provision preflight --fix`: what will be mended is said, then done, then the machines are looked at again."""
+"""`provision preflight --fix`: what will be mended is said, then done; machines are looked at again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mend(
     check: bool,
     as_json: bool,
 ) -> list[PreflightHost]:
-    """The machines after their fixes, with what was done; with `check` as they are, with what would be done."""
+    """The machines after their fixes, with what was done; with `check` as they are, and what would be."""
     wanted = {host.name: fixes_for(host.findings) for host in hosts}
     if check or not any(wanted.values()):
         return [replace(host, mended=_mended(wanted[host.name], "would")) for host in hosts]
@@ -38,9 +38,7 @@ def mend(
     todo = [ToFix(by_name[host.name], wanted[host.name]) for host in hosts]
     fixed = {one.host: one for one in _applied(todo, terminal, access)}
     again = {host.name: host for host in audit_all([by_name[name] for name in fixed], terms)}
-    return [
-        _after(again[host.name], fixed[host.name]) if host.name in fixed else host for host in hosts
-    ]
+    return [_after(again[host.name], fixed[host.name]) if host.name in fixed else host for host in hosts]
 
 
 def _applied(todo: Sequence[ToFix], terminal: Terminal, access: Access) -> list[Fixed]:
@@ -61,7 +59,9 @@ def _applied(todo: Sequence[ToFix], terminal: Terminal, access: Access) -> list[
             {"name": one.host, "fixes": one.fixes, "error": one.error.message if one.error else None}
             for one in fixed
         ]
-        journal.close({"argv": masked_arguments(sys.argv[1:]), "result": {"verb": "preflight", "hosts": result}})
+        journal.close(
+            {"argv": masked_arguments(sys.argv[1:]), "result": {"verb": "preflight", "hosts": result}}
+        )
     return fixed
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 )
 @click.option("--strict", is_flag=True, help="Warnings end in 3 too.")
 @click.option("--no-network", is_flag=True, help="Ask no mirror for an answer.")
-@click.option("--explain", metavar="ID", help="What a check means, why it matters, how to fix it; asks nobody.")
+@click.option(
+    "--explain", metavar="ID", help="What a check means, why it matters, how to fix it; asks nobody."
+)
 @click.option("--fix", is_flag=True, help="Mend what is safe to mend, and look again.")
 @click.option("--check", is_flag=True, help="With --fix: only say what it would do; exit 5 if anything.")
 @click.option("--all", "everything", is_flag=True, help="Show what is fine too, and where it was read.")

@@ -36,7 +36,8 @@ class Mended:
 class PreflightHost:
     """One machine: what was read and found there, or why nobody could look. `seconds` is wall time.
 
-    `mended`: what --fix did, after which it was looked at again; `unmended`: why it could not. `strict`: warnings count too; but not those of the rules in `ignored`.
+    `mended`: what --fix did, after which it was looked at again; `unmended`: why it could not. `strict`:
+    warnings count too; but not those of the rules in `ignored`.
     """
 
     name: str

@@ -238,7 +238,10 @@ def test_a_check_is_explained_and_no_machine_asked(
 
 
 CLOCK = replace(
-    SWAP, id="clock.synchronized", summary="The clock is nobody's.", remedy=Remedy("system", ("x",), fix="time-sync")
+    SWAP,
+    id="clock.synchronized",
+    summary="The clock is nobody's.",
+    remedy=Remedy("system", ("x",), fix="time-sync"),
 )
 WORDS = (
     "time-sync: the installed time service, or else systemd-timesyncd, starts now and with the system;"
