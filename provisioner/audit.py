@@ -31,8 +31,9 @@ class Reading(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What this process can see at all. `virtualization`: "none", or whose guest this is ("kvm", "microsoft",
-    …). `capabilities` is CapEff of /proc/self/status; bit 21 (CAP_SYS_ADMIN) reads PCI configuration space.
+    """What this process can see at all. `virtualization`: "none", or whose guest this is ("kvm", "qemu",
+    "firecracker", "microsoft", "vmware", …; "other" where only that it is one is known). `capabilities` is
+    CapEff of /proc/self/status; bit 21 (CAP_SYS_ADMIN) reads PCI configuration space.
     """
 
     virtualization: Reading[str] = Reading()
@@ -72,7 +73,9 @@ class Firmware:
     off, 3 on. `settings`: what the firmware itself says of its settings, where the machine offers that
     (/sys/class/firmware-attributes), by name. `lockdown`: the bracketed word. `tpm`: the major version.
     `uefi_capable`: DMI type 0 says the firmware can boot by UEFI (byte 0x13, bit 3). `enters_setup`: whether
-    `systemctl reboot --firmware-setup` works. `loader`: grub, systemd-boot, … or "" unknown.
+    `systemctl reboot --firmware-setup` works. `loader`: grub, systemd-boot, …; "hypervisor" where that starts
+    a guest's kernel itself; absent when nothing tells. `settings` are named with their driver
+    ("thinklmi/VTdFeature"), and only those that a rule may ask for.
     """
 
     boot_mode: Reading[Literal["uefi", "legacy"]] = Reading()
@@ -229,7 +232,8 @@ class Dimm:
 
 @dataclass(frozen=True, slots=True)
 class Ram:
-    """Memory as built in and as set up, in bytes. `ecc`: DMI type 16's word (none, single-bit, multi-bit, …).
+    """Memory as built in and as set up, in bytes. `ecc`: DMI type 16's word (none, parity, single-bit,
+    multi-bit, crc), the weakest of several arrays.
     `edac`: the kernel's own memory controllers. `huge_pages`: reserved bytes by size of page.
     """
 

@@ -7,7 +7,7 @@ import re
 from typing import Any, Callable, Dict, List
 
 from .. import efi, system
-from ..box import Box, Malformed
+from ..box import Box, Malformed, clean
 from . import loader, readings, smbios_table
 from .certificates import certificates, enrolled
 from .readings import Reading
@@ -87,7 +87,10 @@ def boot_mode(box: Box, sight: Sight) -> Reading:
         return readings.read("uefi", efi.EFI)
     if not box.there(FIRMWARE):
         return readings.hidden("/sys is not mounted", FIRMWARE)
-    if "fpu" not in sight.facts["cpu"]["flags"]:
+    flags = sight.facts["cpu"]["flags"]
+    if not flags:
+        return readings.hidden("/proc/cpuinfo does not tell what processor this is", "/proc/cpuinfo")
+    if "fpu" not in flags:
         return readings.not_applicable("started neither by UEFI nor by the BIOS of a PC", efi.EFI)
     # Every BIOS of a PC since 1999 leaves SMBIOS tables; a guest without them has no firmware at all.
     if not box.there(IDS) and sight.virtualization["value"] not in ("none", None):
@@ -171,7 +174,7 @@ def settings(box: Box) -> Reading:
                 break
             one = readings.from_file(box, "%s/%s/current_value" % (folder, name), readings.word, "")
             if one["state"] == "read":
-                found["%s/%s" % (driver, name)] = one["value"][:LONGEST]
+                found[clean("%s/%s" % (driver, name))] = one["value"][:LONGEST]
             elif one["state"] == "hidden":
                 refused.append(one)
     if found:

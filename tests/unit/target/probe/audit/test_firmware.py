@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -216,6 +218,17 @@ CASES: dict[str, tuple[Files, Emulated | None, dict[str, Any]]] = {
             "board": "absent",
         },
     ),
+    "an unknown processor": (
+        {"/sys/firmware/": ""},
+        None,
+        {
+            **NOT_SAID,
+            **dict.fromkeys(NO_EFI, "hidden"),
+            "boot_mode": "hidden",
+            "uefi_capable": "absent",
+            "board": "absent",
+        },
+    ),
     "no /sys": (
         BARE,
         ZEN_2,
@@ -290,6 +303,14 @@ def test_settings_that_the_firmware_tells(see: See) -> None:
         "thinklmi/VTdFeature": "Enable",
         "other/SR-IOV": "on",
     }
+
+
+def test_a_setting_whose_name_is_no_text(see: See, tmp_path: Path) -> None:
+    folder = tmp_path / THINKPAD.strip("/") / os.fsdecode(b"Boot\xff")
+    folder.mkdir(parents=True)
+    (folder / "current_value").write_text("on")
+    found = firmware.settings(see({}).box)["value"]
+    assert json.loads(json.dumps(found).encode()) == {"thinklmi/Boot\\xff": "on"}
 
 
 def test_no_more_settings_than_can_be_read_in_time(see: See) -> None:
