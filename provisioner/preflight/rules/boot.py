@@ -24,7 +24,7 @@ def mode(case: Case) -> Iterator[Verdict]:
     if firmware.boot_mode.value == "uefi":
         said = "Whether the CSM is switched on beside it cannot be known from here."
         yield good(
-            "The machine was started by UEFI.",
+            "The machine was started by UEFI",
             "uefi",
             evidence=(seen(firmware.boot_mode),),
             limits=f"{said} {limits}".strip(),
@@ -33,7 +33,7 @@ def mode(case: Case) -> Iterator[Verdict]:
         yield cannot(firmware.boot_mode, "The boot mode")
     elif capable.value:
         yield bad(
-            "The machine was started the old way (CSM), although its firmware can do UEFI.",
+            "The machine was started the old way (CSM), although its firmware can do UEFI",
             "legacy boot, UEFI-capable firmware",
             "UEFI",
             evidence=(seen(firmware.boot_mode), seen(capable, "UEFI is supported")),
@@ -42,7 +42,7 @@ def mode(case: Case) -> Iterator[Verdict]:
         )
     elif capable.value is False:
         yield good(
-            "The machine was started the old way (BIOS): its firmware says that it knows no UEFI.",
+            "The machine was started the old way (BIOS): its firmware says that it knows no UEFI",
             "legacy",
             evidence=(seen(firmware.boot_mode), seen(capable, "UEFI is not supported")),
             limits=limits,
@@ -50,7 +50,7 @@ def mode(case: Case) -> Iterator[Verdict]:
         )
     else:
         yield bad(
-            "The machine was started the old way; whether its firmware can do UEFI is not known.",
+            "The machine was started the old way; whether its firmware can do UEFI is not known",
             "legacy",
             "UEFI",
             evidence=(seen(firmware.boot_mode),),
@@ -69,7 +69,7 @@ def secure_boot(case: Case) -> Iterator[Verdict]:
     observed = "; ".join(f"{name}: {word}" for name, word in views)
     rest = {"evidence": evidence, "limits": in_guest(case)}
     if firmware.boot_mode.value == "legacy":
-        yield good("Secure Boot does not exist without UEFI.", "legacy boot", **rest)
+        yield good("Secure Boot does not exist without UEFI", "legacy boot", **rest)
         return
     on, kernel = firmware.secure_boot.value, firmware.kernel_secure_boot.value
     if on is None and firmware.secure_boot.state != "absent":
@@ -81,13 +81,13 @@ def secure_boot(case: Case) -> Iterator[Verdict]:
         if kernel == 3:
             yield _disagree(observed, "off", "on", rest)
         elif firmware.setup_mode.value == 1:
-            yield good("Secure Boot is off: the firmware is in setup mode.", observed, **rest)
+            yield good("Secure Boot is off: the firmware is in setup mode", observed, **rest)
         else:
-            yield good("Secure Boot is off.", observed or "off", **rest)
+            yield good("Secure Boot is off", observed or "off", **rest)
     elif firmware.shim_validates.value is False:
         yield good(
             "Secure Boot is on in the firmware, but its loader (shim) was told to check nothing: "
-            "modules load unsigned.",
+            "modules load unsigned",
             observed,
             weight="info",
             **rest,
@@ -115,7 +115,7 @@ def _views(case: Case) -> Iterator[tuple[str, str, Evidence]]:
 
 def _disagree(observed: str, firmware: str, kernel: str, rest: Mapping[str, Any]) -> Verdict:
     return bad(
-        f"The firmware says that Secure Boot is {firmware}, the kernel was started as if it were {kernel}.",
+        f"The firmware says that Secure Boot is {firmware}, the kernel was started as if it were {kernel}",
         observed,
         "one answer",
         confidence="likely",
@@ -131,13 +131,13 @@ def _disagree(observed: str, firmware: str, kernel: str, rest: Mapping[str, Any]
 def _enforced(case: Case, observed: str, rest: Mapping[str, Any]) -> Verdict:
     certificates = case.audit.firmware.certificates.value or ()
     if not case.needs.driver or any(one.enrolled for one in certificates):
-        return good("Secure Boot is on.", observed, weight="info", **rest)
+        return good("Secure Boot is on", observed, weight="info", **rest)
     if certificates and all(one.enrolled is None for one in certificates):
         doubt = "Whether the key here is enrolled could not be read."
     else:
         doubt = "A driver that the distribution has signed itself loads even so."
     return bad(
-        "Secure Boot is on, and no key of this machine is enrolled: a driver built here will not load.",
+        "Secure Boot is on, and no key of this machine is enrolled: a driver built here will not load",
         observed,
         "an enrolled key, a signed driver, or Secure Boot off",
         evidence=rest["evidence"],
@@ -166,7 +166,7 @@ def mok(case: Case) -> Iterator[Verdict]:
         if case.needs.driver:
             yield bad(
                 "There is no key here yet to sign modules with: the driver's build makes one, "
-                "which must then be enrolled.",
+                "which must then be enrolled",
                 "no certificate",
                 "an enrolled certificate",
                 evidence=evidence,
@@ -181,7 +181,7 @@ def mok(case: Case) -> Iterator[Verdict]:
                 ),
             )
         else:
-            yield good("No modules are signed on this machine.", "no certificate", evidence=evidence)
+            yield good("No modules are signed on this machine", "no certificate", evidence=evidence)
     else:
         yield cannot(firmware.certificates, "The key that signs modules here")
 
@@ -200,7 +200,7 @@ def _certificate(case: Case, one: Certificate) -> Verdict:
     subject = f"file:{one.path}"
     if one.enrolled:
         return good(
-            f"Modules signed with {one.path} load: it is enrolled.",
+            f"Modules signed with {one.path} load: it is enrolled",
             "enrolled",
             subject=subject,
             evidence=evidence,
@@ -210,7 +210,7 @@ def _certificate(case: Case, one: Certificate) -> Verdict:
         why = count.why or "the firmware's list of them could not be read"
         return unknown(f"Whether {one.path} is enrolled", why, subject=subject)
     return bad(
-        f"Modules signed with {one.path} will not load: the firmware does not know it.",
+        f"Modules signed with {one.path} will not load: the firmware does not know it",
         "not enrolled",
         "enrolled",
         subject=subject,
@@ -231,11 +231,11 @@ def lockdown(case: Case) -> Iterator[Verdict]:
     if word.value is None:
         yield cannot(word, "Lockdown")
     elif word.value == "none":
-        yield good("The kernel is not locked down.", "none", evidence=(seen(word),))
+        yield good("The kernel is not locked down", "none", evidence=(seen(word),))
     else:
         more = ", nor its memory be read" if word.value == "confidentiality" else ""
         yield good(
-            f"The kernel is locked down ({word.value}): unsigned modules do not load{more}.",
+            f"The kernel is locked down ({word.value}): unsigned modules do not load{more}",
             word.value,
             evidence=(seen(word),),
             weight="info",
@@ -248,14 +248,14 @@ def tpm(case: Case) -> Iterator[Verdict]:
     version = case.audit.firmware.tpm
     if version.value:
         yield good(
-            f"There is a TPM {version.value}.",
+            f"There is a TPM {version.value}",
             version.value,
             evidence=(seen(version),),
             limits=in_guest(case),
         )
     elif version.state == "absent":
         yield good(
-            "There is no TPM, or it is switched off in the firmware.",
+            "There is no TPM, or it is switched off in the firmware",
             "none",
             evidence=(seen(version, "none"),),
             limits=in_guest(case),

@@ -46,12 +46,12 @@ def _active(case: Case) -> Verdict:
     translating = sum(count for kind, count in counts.items() if kind != "identity")
     rest = {"evidence": tuple(evidence), "limits": limits}
     if not translating:
-        return good(f"{name} is on and lets the host's devices through unchanged.", observed, **rest)
+        return good(f"{name} is on and lets the host's devices through unchanged", observed, **rest)
     if case.purpose == "vfio-host":
-        return good(f"{name} is on and can keep GPUs for guests apart.", observed, **rest)
+        return good(f"{name} is on and can keep GPUs for guests apart", observed, **rest)
     if case.purpose == "multi-gpu" or len(case.facts.gpus) > 1:
         return bad(
-            f"{name} translates every address that a device uses, which stands between the GPUs.",
+            f"{name} translates every address that a device uses, which stands between the GPUs",
             observed,
             "identity (passthrough), or off",
             remedy=kernel_option(case, "iommu=pt"),
@@ -59,7 +59,12 @@ def _active(case: Case) -> Verdict:
             confidence="confirmed" if len(counts) == 1 else "likely",
             **rest,
         )
-    return good(f"{name} is on and translates: a single GPU does not care.", observed, weight="info", **rest)
+    return good(
+        f"{name} is on and translates, which matters only between several GPUs",
+        observed,
+        weight="info",
+        **rest,
+    )
 
 
 def _active_of_no_known_mode(case: Case, name: str) -> Verdict:
@@ -67,14 +72,14 @@ def _active_of_no_known_mode(case: Case, name: str) -> Verdict:
     told = [word for word in iommu.options.value or () if word in _UNCHANGED]
     if told:
         return good(
-            f"{name} is on, and the kernel was told to let devices through unchanged ({told[0]}).",
+            f"{name} is on, and the kernel was told to let devices through unchanged ({told[0]})",
             f"{name} on, {told[0]}",
             evidence=(seen(iommu.units), Evidence(iommu.options.source, told[0])),
             confidence="likely",
             limits=in_guest(case),
         )
     if case.purpose != "multi-gpu":
-        return good(f"{name} is on.", f"{name} on", evidence=(seen(iommu.units),), limits=in_guest(case))
+        return good(f"{name} is on", f"{name} on", evidence=(seen(iommu.units),), limits=in_guest(case))
     doubt = f"{name} is on; whether it translates"
     if iommu.groups.state == "read":
         return unknown(doubt, "the kernel shows no groups of devices")
@@ -95,7 +100,7 @@ def _inactive(case: Case) -> Verdict:
             if cloud
             else "the kernel leaves it off"
         )
-        summary = f"The firmware offers {name}, but {because}."
+        summary = f"The firmware offers {name}, but {because}"
         evidence = [seen(iommu.tables, ", ".join(iommu.tables.value)), seen(iommu.units, "none active")]
         if word:
             evidence.append(Evidence(iommu.options.source, word))
@@ -108,7 +113,7 @@ def _inactive(case: Case) -> Verdict:
         return _none_offered(case, wanted)
     if wanted:
         return cannot(iommu.tables, "No IOMMU is active; whether the firmware offers one")
-    return good("No IOMMU is active.", "no active unit", evidence=(seen(iommu.units, "none"),), limits=limits)
+    return good("No IOMMU is active", "no active unit", evidence=(seen(iommu.units, "none"),), limits=limits)
 
 
 def _switch_on(case: Case, name: str, word: str, cloud: bool) -> Remedy:
@@ -137,10 +142,10 @@ def _none_offered(case: Case, wanted: bool) -> Verdict:
     said = attributes.said(case, "amd-vi" if _amd(case) else "vt-d")
     evidence = (seen(tables, "no DMAR, no IVRS"), *((said.evidence,) if said else ()))
     if said and said.on is False:
-        summary = f"{name} is switched off in the firmware."
+        summary = f"{name} is switched off in the firmware"
         observed = f"{said.name}: {said.value}"
     else:
-        summary = "The firmware offers no IOMMU: it is switched off there, or the machine has none."
+        summary = "The firmware offers no IOMMU: it is switched off there, or the machine has none"
         observed = "no table of an IOMMU"
     if not wanted:
         return good(summary, observed, weight="info", evidence=evidence, limits=limits)
@@ -184,10 +189,10 @@ def interrupt_remapping(case: Case) -> Iterator[Verdict]:
     word = next((word for word in iommu.options.value or () if word in _NO_REMAPPING), "")
     offered = seen(iommu.interrupt_remapping, "yes" if iommu.interrupt_remapping.value else "no")
     if iommu.interrupt_remapping.value and not word:
-        yield good("The IOMMU can remap interrupts.", "offered", evidence=(offered,), limits=limits)
+        yield good("The IOMMU can remap interrupts", "offered", evidence=(offered,), limits=limits)
     elif word:
         yield bad(
-            f"The kernel was told not to remap interrupts ({word}).",
+            f"The kernel was told not to remap interrupts ({word})",
             word,
             "interrupts remapped",
             evidence=(offered, Evidence(iommu.options.source, word)),
@@ -196,7 +201,7 @@ def interrupt_remapping(case: Case) -> Iterator[Verdict]:
         )
     else:
         yield bad(
-            "The firmware offers an IOMMU that cannot remap interrupts.",
+            "The firmware offers an IOMMU that cannot remap interrupts",
             "not offered",
             "interrupts remapped",
             evidence=(offered,),

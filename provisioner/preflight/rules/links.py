@@ -75,7 +75,7 @@ def _width(case: Case, gpu: Gpu, device: PciDevice, own: Link, width: int) -> Ve
             )
         )
         return bad(
-            f"{capital(name)} has x{width} of its x{can} lanes: {why}.",
+            f"{capital(name)} has x{width} of its x{can} lanes: {why}",
             observed,
             f"x{expected}" if expected > 4 else "x8 or more",
             weight="high",
@@ -85,13 +85,13 @@ def _width(case: Case, gpu: Gpu, device: PciDevice, own: Link, width: int) -> Ve
     if width >= expected:
         note = f", as many as its slot has (the card can do x{can})" if expected < can else ""
         return good(
-            f"{capital(name)} has x{width} lanes{note}.",
+            f"{capital(name)} has x{width} lanes{note}",
             observed,
             weight="info" if note else None,
             **rest,
         )
     return bad(
-        f"{capital(name)} has x{width} lanes, where card and slot can do x{expected}.",
+        f"{capital(name)} has x{width} lanes, where card and slot can do x{expected}",
         observed,
         f"x{expected}",
         weight="warn" if width * 2 < expected else "info",
@@ -132,7 +132,7 @@ def aspm(case: Case) -> Iterator[Verdict]:
         rest = {"evidence": evidence, "limits": in_guest(case)}
         if policy.value in _SAVING:
             yield bad(
-                f"The links save power where they can ({policy.value}): each wake-up takes a moment.",
+                f"The links save power where they can ({policy.value}): each wake-up takes a moment",
                 policy.value,
                 "default or performance",
                 remedy=kernel_option(
@@ -141,7 +141,7 @@ def aspm(case: Case) -> Iterator[Verdict]:
                 **rest,
             )
         else:
-            yield good(f"The links save power as the policy {policy.value} has it.", policy.value, **rest)
+            yield good(f"The links save power as the policy {policy.value} has it", policy.value, **rest)
 
 
 @of_the_machine("SR-IOV")
@@ -160,7 +160,7 @@ def sriov(case: Case) -> Iterator[Verdict]:
             if said and said.on is False:
                 yield bad(
                     f"{capital(name)} could be split into {count} virtual functions, "
-                    "and the firmware has SR-IOV off.",
+                    "and the firmware has SR-IOV off",
                     f"{said.name}: {said.value}",
                     "on, to split it among guests",
                     subject=subject,
@@ -169,14 +169,14 @@ def sriov(case: Case) -> Iterator[Verdict]:
                 )
             else:
                 yield good(
-                    f"{capital(name)} can be split into {count} virtual functions.",
+                    f"{capital(name)} can be split into {count} virtual functions",
                     str(count),
                     subject=subject,
                     evidence=evidence,
                     weight="info",
                 )
         elif device.sriov_functions.value == 0 or device.sriov_functions.state == "absent":
-            yield good(f"{capital(name)} is one device: it has no SR-IOV.", "0", subject=subject)
+            yield good(f"{capital(name)} is one device: it has no SR-IOV", "0", subject=subject)
         else:
             yield cannot(device.sriov_functions, f"Whether {name} can be split", subject=subject)
 
@@ -196,7 +196,7 @@ def acs(case: Case) -> Iterator[Verdict]:
             continue
         if device.acs.value is None:
             if device.acs.state == "absent" and not apart:
-                yield good(f"No port above {name} redirects peer traffic.", "no port", subject=subject)
+                yield good(f"No port above {name} redirects peer traffic", "no port", subject=subject)
             else:
                 yield cannot(device.acs, thing, subject=subject)
             continue
@@ -207,7 +207,7 @@ def acs(case: Case) -> Iterator[Verdict]:
         }
         if device.acs.value and not apart:
             yield bad(
-                f"A port above {name} sends peer traffic up to the processor.",
+                f"A port above {name} sends peer traffic up to the processor",
                 "ACS redirects peer traffic",
                 "no redirection between GPUs that work together",
                 remedy=by_hand(
@@ -221,7 +221,7 @@ def acs(case: Case) -> Iterator[Verdict]:
             )
         elif not device.acs.value and apart:
             yield bad(
-                f"No port above {name} keeps it apart from its neighbours: it may share its group with them.",
+                f"No port above {name} keeps it apart from its neighbours: it may share its group with them",
                 "no ACS redirection",
                 "ACS on the ports above a GPU for guests",
                 remedy=by_hand(
@@ -233,9 +233,9 @@ def acs(case: Case) -> Iterator[Verdict]:
                 **rest,
             )
         elif apart:
-            yield good(f"The ports above {name} keep it apart.", "ACS redirects", **rest)
+            yield good(f"The ports above {name} keep it apart", "ACS redirects", **rest)
         else:
-            yield good(f"No port above {name} redirects peer traffic.", "no redirection", **rest)
+            yield good(f"No port above {name} redirects peer traffic", "no redirection", **rest)
 
 
 @of_the_machine("The GPU's place")
@@ -254,7 +254,7 @@ def numa(case: Case) -> Iterator[Verdict]:
         elif device.numa_node.value >= 0:
             cpus = f", CPUs {device.local_cpus.value}" if device.local_cpus.value else ""
             yield good(
-                f"{capital(name)} is on node {device.numa_node.value}{cpus}.",
+                f"{capital(name)} is on node {device.numa_node.value}{cpus}",
                 f"node {device.numa_node.value}{cpus}",
                 subject=subject,
                 evidence=(seen(device.numa_node),),
@@ -266,7 +266,7 @@ def numa(case: Case) -> Iterator[Verdict]:
         elif nodes.value > 1:
             yield bad(
                 f"The firmware does not say which of {nodes.value} nodes {name} is near: "
-                "work for it may run on the far one.",
+                "work for it may run on the far one",
                 "node -1",
                 f"one of {nodes.value} nodes",
                 subject=subject,
@@ -281,7 +281,7 @@ def numa(case: Case) -> Iterator[Verdict]:
             )
         else:
             yield good(
-                f"All memory is equally near to {name}.",
+                f"All memory is equally near to {name}",
                 "one node",
                 subject=subject,
                 evidence=(seen(nodes),),

@@ -38,10 +38,10 @@ def virtualization(case: Case) -> Iterator[Verdict]:
         *((said.evidence,) if said else ()),
     )
     if processor.kernel_extension.value:
-        yield good(f"{name} is there and switched on.", "on", evidence=evidence)
+        yield good(f"{name} is there and switched on", "on", evidence=evidence)
     elif flag == "":
         yield bad(
-            "This processor has no hardware virtualization.",
+            "This processor has no hardware virtualization",
             "neither VT-x nor AMD-V in silicon",
             "VT-x or AMD-V",
             evidence=evidence,
@@ -49,7 +49,7 @@ def virtualization(case: Case) -> Iterator[Verdict]:
         )
     elif processor.locked_off.value or (said is not None and said.on is False):
         yield bad(
-            f"{name} is in the processor, and switched off in the firmware.",
+            f"{name} is in the processor, and switched off in the firmware",
             "off",
             "on",
             evidence=evidence,
@@ -60,7 +60,7 @@ def virtualization(case: Case) -> Iterator[Verdict]:
         yield cannot(missing, "Hardware virtualization")
     elif processor.locked_off.value is False:
         yield bad(
-            f"{name} is in the processor and on in the firmware, but the kernel does not use it.",
+            f"{name} is in the processor and on in the firmware, but the kernel does not use it",
             "not shown by the kernel",
             "on",
             evidence=evidence,
@@ -75,7 +75,7 @@ def virtualization(case: Case) -> Iterator[Verdict]:
     else:
         yield bad(
             f"{name} is in the processor, and the kernel does not show it: "
-            "most likely it is switched off in the firmware.",
+            "most likely it is switched off in the firmware",
             "not shown by the kernel",
             "on",
             evidence=evidence,
@@ -96,11 +96,11 @@ def smt(case: Case) -> Iterator[Verdict]:
         *((said.evidence,) if said else ()),
     )
     if active.value is True:
-        yield good("Each core runs two threads.", "on", evidence=evidence, limits=limits)
+        yield good("Each core runs two threads", "on", evidence=evidence, limits=limits)
     elif word.value in ("off", "forceoff") or (said is not None and said.on is False):
         where = _SWITCHED_OFF.get(word.value or "", "in the firmware")
         yield good(
-            f"Each core runs one thread: the second is switched off {where}.",
+            f"Each core runs one thread: the second is switched off {where}",
             word.value or "off",
             evidence=evidence,
             limits=limits,
@@ -108,7 +108,7 @@ def smt(case: Case) -> Iterator[Verdict]:
         )
     elif active.value is False or word.value in ("notsupported", "notimplemented"):
         yield good(
-            "Each core runs one thread.",
+            "Each core runs one thread",
             word.value or "one thread a core",
             evidence=evidence,
             limits=f"A second that the firmware switched off looks like none at all. {limits}".strip(),
@@ -120,13 +120,13 @@ def smt(case: Case) -> Iterator[Verdict]:
 def idle_states(case: Case) -> Iterator[Verdict]:
     """Deep idle states: power while nobody asks, against a little delay."""
     driver, states = case.audit.processor.idle_driver, case.audit.processor.idle_states
-    if case.virtual and not driver.value:
+    if case.virtual and driver.value in (None, "none") and not states.value:
         yield inapplicable("Idle states", "this is a guest: its hypervisor puts the processor to sleep")
         return
     limits = _CONTAINER if case.facts.os.container else ""
     if driver.value == "none" or (driver.state == "absent" and not states.value):
         yield good(
-            "The kernel manages no idle states: the processor stays awake, and warm.",
+            "The kernel manages no idle states: the processor stays awake, and warm",
             driver.value or "none",
             evidence=(seen(driver, driver.value or "none"),),
             limits=limits,
@@ -148,14 +148,14 @@ def idle_states(case: Case) -> Iterator[Verdict]:
     )
     if set(states.value) <= _SHALLOW:
         yield good(
-            "Only shallow idle states are in use: the processor wakes at once, and draws more when idle.",
+            "Only shallow idle states are in use: the processor wakes at once, and draws more when idle",
             words,
             evidence=(*evidence, *((Evidence("/proc/cmdline", told),) if told else ())),
             limits=limits,
             weight="info",
         )
     else:
-        yield good("The processor sleeps when idle.", words, evidence=evidence, limits=limits)
+        yield good("The processor sleeps when idle", words, evidence=evidence, limits=limits)
 
 
 def governor(case: Case) -> Iterator[Verdict]:
@@ -167,7 +167,7 @@ def governor(case: Case) -> Iterator[Verdict]:
     limits = _CONTAINER if case.facts.os.container else ""
     if word.state == "absent":
         yield good(
-            "The kernel sets no frequency: the processor or the firmware does.",
+            "The kernel sets no frequency: the processor or the firmware does",
             "no governor",
             evidence=(seen(word, "none"),),
             limits=limits,
@@ -177,9 +177,9 @@ def governor(case: Case) -> Iterator[Verdict]:
     elif word.value != "powersave" or driver.value in _RISES:
         by = f" ({driver.value})" if driver.value else ""
         yield good(
-            f"The frequency follows the governor {word.value}{by}, which rises with the load."
+            f"The frequency follows the governor {word.value}{by}, which rises with the load"
             if word.value not in ("userspace", "performance")
-            else f"The frequency follows the governor {word.value}{by}.",
+            else f"The frequency follows the governor {word.value}{by}",
             word.value,
             evidence=(seen(word), *((seen(driver),) if driver.value else ())),
             limits=limits,
@@ -187,7 +187,7 @@ def governor(case: Case) -> Iterator[Verdict]:
     elif driver.value:
         actor: Actor = "host" if limits else "system"
         yield bad(
-            f"The governor powersave keeps the processor at its lowest frequency ({driver.value}).",
+            f"The governor powersave keeps the processor at its lowest frequency ({driver.value})",
             f"powersave with {driver.value}",
             "schedutil, ondemand or performance",
             evidence=(seen(word), seen(driver)),

@@ -48,7 +48,7 @@ def above_4g(case: Case) -> Iterator[Verdict]:
         yield _window(case, shown)
     elif slots.windows.value:
         yield good(
-            "There is room for devices above 4 GiB.",
+            "There is room for devices above 4 GiB",
             _largest_words(case),
             evidence=(seen(slots.windows, _largest_words(case)),),
             limits=in_guest(case),
@@ -68,7 +68,7 @@ def _homeless(case: Case, device: PciDevice, bars: list[Bar]) -> Verdict:
     complaints = _complaints(case, device.address)
     return bad(
         f"{which} of {name} got no address: "
-        + ("no driver can use it like this." if display else "its driver may not work."),
+        + ("no driver can use it like this" if display else "its driver may not work"),
         f"{which} unassigned",
         "every BAR assigned",
         subject=pci(device.address),
@@ -103,7 +103,7 @@ def _window(case: Case, shown: list[PciDevice]) -> Verdict:
         evidence.append(seen(slots.windows, words))
         if wanted > _largest(case):
             return bad(
-                f"The room above 4 GiB is smaller than what {whose} could map: {words} for {binary(wanted)}.",
+                f"The room above 4 GiB is smaller than what {whose} could map: {words} for {binary(wanted)}",
                 words,
                 f"at least {binary(wanted)}",
                 evidence=tuple(evidence),
@@ -122,7 +122,7 @@ def _window(case: Case, shown: list[PciDevice]) -> Verdict:
         return cannot(slots.windows, "Addresses above 4 GiB")
     if complained:
         return bad(
-            "There is room above 4 GiB, but the kernel complained about the GPU's addresses as it started.",
+            "There is room above 4 GiB, but the kernel complained about the GPU's addresses as it started",
             words,
             "no complaint",
             evidence=(*evidence, *complained),
@@ -130,7 +130,7 @@ def _window(case: Case, shown: list[PciDevice]) -> Verdict:
             confidence="heuristic",
             weight="info",
         )
-    return good("Devices get addresses above 4 GiB.", words, evidence=tuple(evidence), limits=limits)
+    return good("Devices get addresses above 4 GiB", words, evidence=tuple(evidence), limits=limits)
 
 
 def _no_window(case: Case, wanted: int, whose: str, evidence: list[Evidence]) -> Verdict:
@@ -139,13 +139,13 @@ def _no_window(case: Case, wanted: int, whose: str, evidence: list[Evidence]) ->
         evidence = [seen(windows, "none above 4 GiB"), *evidence]
     if wanted <= _SMALL:
         return good(
-            "Nothing has an address above 4 GiB, and no device here needs one.",
+            "Nothing has an address above 4 GiB, and no device here needs one",
             "no window above 4 GiB",
             evidence=tuple(evidence),
             limits=limits,
         )
     return bad(
-        f"No room for devices above 4 GiB, and {whose} could map {binary(wanted)}.",
+        f"No room for devices above 4 GiB, and {whose} could map {binary(wanted)}",
         "no window above 4 GiB",
         f"a window of at least {binary(wanted)}",
         evidence=tuple(evidence),
@@ -214,10 +214,10 @@ def _mapped(case: Case, gpu: Gpu, device: PciDevice) -> Verdict:
     rest = {"subject": subject, "evidence": tuple(evidence), "limits": limits}
     # What a driver reports is a little less than what is on the board.
     if now >= max(sizes, default=now + 1) or (memory is not None and now >= memory * 0.9):
-        return good(f"All of the memory of {name} can be mapped at once.", binary(now), **rest)
+        return good(f"All of the memory of {name} can be mapped at once", binary(now), **rest)
     if not sizes and device.resizable.state in ("read", "absent"):
         return good(
-            f"{capital(name)} maps {binary(now)} of its memory at a time, and offers no more.",
+            f"{capital(name)} maps {binary(now)} of its memory at a time, and offers no more",
             binary(now),
             weight="info",
             **rest,
@@ -226,7 +226,7 @@ def _mapped(case: Case, gpu: Gpu, device: PciDevice) -> Verdict:
     best = whole or max(sizes, default=None)
     of = f" of {binary(best)}" if best else ""
     return bad(
-        f"Resizable BAR is off for {name}: {binary(now)}{of} of its memory can be mapped at once.",
+        f"Resizable BAR is off for {name}: {binary(now)}{of} of its memory can be mapped at once",
         binary(now),
         binary(best) if best else "more",
         confidence="confirmed" if sizes else "likely",

@@ -19,7 +19,7 @@ CSM = LEGACY | {"uefi_capable": True}
 OFF = UEFI | {"secure_boot": 0, "setup_mode": 0, "kernel_secure_boot": 2}
 ON = UEFI | {"secure_boot": 1, "setup_mode": 0, "kernel_secure_boot": 3, "shim_validates": True}
 DRIVER = Needs(driver=True)
-LOADS = "pass file:/var/lib/dkms/mok.pub: Modules signed with /var/lib/dkms/mok.pub load: it is enrolled."
+LOADS = "pass file:/var/lib/dkms/mok.pub: Modules signed with /var/lib/dkms/mok.pub load: it is enrolled"
 
 
 def key(enrolled: bool | None, path: str = "/var/lib/dkms/mok.pub") -> Certificate:
@@ -27,80 +27,80 @@ def key(enrolled: bool | None, path: str = "/var/lib/dkms/mok.pub") -> Certifica
 
 
 ROWS = (
-    Row("UEFI", MODE, {"firmware": UEFI}, "pass: The machine was started by UEFI."),
+    Row("UEFI", MODE, {"firmware": UEFI}, "pass: The machine was started by UEFI"),
     Row(
         "CSM", MODE, {"firmware": CSM},
-        "warn warning: The machine was started the old way (CSM), although its firmware can do UEFI.",
+        "warn warning: The machine was started the old way (CSM), although its firmware can do UEFI",
         "firmware",
     ),
     Row(
         "CSM in a guest", MODE, {"firmware": CSM, "sight": GUEST},
-        "warn warning: The machine was started the old way (CSM), although its firmware can do UEFI.",
+        "warn warning: The machine was started the old way (CSM), although its firmware can do UEFI",
         "host",
     ),
     Row(
         "an old machine", MODE, {"firmware": LEGACY},
-        "pass info: The machine was started the old way (BIOS): its firmware says that it knows no UEFI.",
+        "pass info: The machine was started the old way (BIOS): its firmware says that it knows no UEFI",
     ),
     Row(
         "DMI hidden", MODE, {"firmware": LEGACY | {"uefi_capable": hidden()}},
         "pass info heuristic: The machine was started the old way; whether its firmware can do "
-        "UEFI is not known.",
+        "UEFI is not known",
     ),
     Row("masked", MODE, {"firmware": {"boot_mode": hidden("masked")}}, "unknown: The boot mode: masked"),
-    Row("off", SECURE, {"firmware": OFF}, "pass: Secure Boot is off."),
-    Row("not there", SECURE, {"firmware": UEFI | {"secure_boot": absent()}}, "pass: Secure Boot is off."),
+    Row("off", SECURE, {"firmware": OFF}, "pass: Secure Boot is off"),
+    Row("not there", SECURE, {"firmware": UEFI | {"secure_boot": absent()}}, "pass: Secure Boot is off"),
     Row(
         "setup mode", SECURE, {"firmware": OFF | {"setup_mode": 1}},
-        "pass: Secure Boot is off: the firmware is in setup mode.",
+        "pass: Secure Boot is off: the firmware is in setup mode",
     ),
-    Row("legacy", SECURE, {"firmware": LEGACY}, "pass: Secure Boot does not exist without UEFI."),
-    Row("on", SECURE, {"firmware": ON}, "pass info: Secure Boot is on."),
+    Row("legacy", SECURE, {"firmware": LEGACY}, "pass: Secure Boot does not exist without UEFI"),
+    Row("on", SECURE, {"firmware": ON}, "pass info: Secure Boot is on"),
     Row(
         "on, kernel not asked", SECURE, {"firmware": UEFI | {"secure_boot": 1}},
-        "pass info: Secure Boot is on.",
+        "pass info: Secure Boot is on",
     ),
     Row(
         "on by the kernel alone", SECURE, {"firmware": UEFI | {"kernel_secure_boot": 3}},
-        "pass info: Secure Boot is on.",
+        "pass info: Secure Boot is on",
     ),
     Row(
         "on, no driver to come, no key", SECURE, {"firmware": ON | {"certificates": (key(False),)}},
-        "pass info: Secure Boot is on.",
+        "pass info: Secure Boot is on",
     ),
     Row(
         "on before a driver", SECURE, {"firmware": ON | {"certificates": (key(False),)}, "needs": DRIVER},
         "warn warning likely: Secure Boot is on, and no key of this machine is enrolled: "
-        "a driver built here will not load.",
+        "a driver built here will not load",
         "system",
     ),
     Row(
         "on before a driver, no key yet", SECURE, {"firmware": ON | {"certificates": ()}, "needs": DRIVER},
         "warn warning likely: Secure Boot is on, and no key of this machine is enrolled: "
-        "a driver built here will not load.",
+        "a driver built here will not load",
         "system",
     ),
     Row(
         "on before a driver, key enrolled", SECURE,
         {"firmware": ON | {"certificates": (key(False), key(True, "/other"))}, "needs": DRIVER},
-        "pass info: Secure Boot is on.",
+        "pass info: Secure Boot is on",
     ),
     Row(
         "shim checks nothing", SECURE,
         {"firmware": ON | {"shim_validates": False, "kernel_secure_boot": 2}, "needs": DRIVER},
         "pass info: Secure Boot is on in the firmware, but its loader (shim) was told to check nothing: "
-        "modules load unsigned.",
+        "modules load unsigned",
     ),
     Row(
         "on, and the kernel says off", SECURE, {"firmware": ON | {"kernel_secure_boot": 2}},
         "warn warning likely: The firmware says that Secure Boot is on, the kernel was started "
-        "as if it were off.",
+        "as if it were off",
         "system",
     ),
     Row(
         "off, and the kernel says on", SECURE, {"firmware": OFF | {"kernel_secure_boot": 3}},
         "warn warning likely: The firmware says that Secure Boot is off, the kernel was started "
-        "as if it were on.",
+        "as if it were on",
         "system",
     ),
     Row(
@@ -113,18 +113,18 @@ ROWS = (
     ),
     Row(
         "enrolled", MOK, {"firmware": ON | {"certificates": (key(True),)}},
-        "pass file:/var/lib/dkms/mok.pub: Modules signed with /var/lib/dkms/mok.pub load: it is enrolled.",
+        "pass file:/var/lib/dkms/mok.pub: Modules signed with /var/lib/dkms/mok.pub load: it is enrolled",
     ),
     Row(
         "not enrolled", MOK, {"firmware": ON | {"certificates": (key(False),)}},
         "warn warning file:/var/lib/dkms/mok.pub: "
-        "Modules signed with /var/lib/dkms/mok.pub will not load: the firmware does not know it.",
+        "Modules signed with /var/lib/dkms/mok.pub will not load: the firmware does not know it",
         "system",
     ),
     Row(
         "one of two", MOK, {"firmware": ON | {"certificates": (key(True), key(False, "/x"))}},
         (
-            "warn warning file:/x: Modules signed with /x will not load: the firmware does not know it.",
+            "warn warning file:/x: Modules signed with /x will not load: the firmware does not know it",
             LOADS,
         ),
     ),
@@ -139,12 +139,12 @@ ROWS = (
         "unknown: The key that signs modules here: only root may read it",
     ),
     Row(
-        "none", MOK, {"firmware": ON | {"certificates": ()}}, "pass: No modules are signed on this machine.",
+        "none", MOK, {"firmware": ON | {"certificates": ()}}, "pass: No modules are signed on this machine",
     ),
     Row(
         "none before a driver", MOK, {"firmware": ON | {"certificates": absent()}, "needs": DRIVER},
         "warn warning likely: There is no key here yet to sign modules with: "
-        "the driver's build makes one, which must then be enrolled.",
+        "the driver's build makes one, which must then be enrolled",
         "system",
     ),
     *(
@@ -160,26 +160,26 @@ ROWS = (
     ),
     Row(
         "Secure Boot not readable", MOK, {"firmware": UEFI | {"certificates": (key(True),)}},
-        "pass file:/var/lib/dkms/mok.pub: Modules signed with /var/lib/dkms/mok.pub load: it is enrolled.",
+        "pass file:/var/lib/dkms/mok.pub: Modules signed with /var/lib/dkms/mok.pub load: it is enrolled",
     ),
-    Row("open", LOCKDOWN, {"firmware": {"lockdown": "none"}}, "pass: The kernel is not locked down."),
+    Row("open", LOCKDOWN, {"firmware": {"lockdown": "none"}}, "pass: The kernel is not locked down"),
     Row(
         "integrity", LOCKDOWN, {"firmware": {"lockdown": "integrity"}},
-        "pass info: The kernel is locked down (integrity): unsigned modules do not load.",
+        "pass info: The kernel is locked down (integrity): unsigned modules do not load",
     ),
     Row(
         "confidentiality", LOCKDOWN, {"firmware": {"lockdown": "confidentiality"}},
         "pass info: The kernel is locked down (confidentiality): unsigned modules do not load, "
-        "nor its memory be read.",
+        "nor its memory be read",
     ),
     Row(
         "not mounted", LOCKDOWN, {"firmware": {"lockdown": absent("securityfs is not mounted")}},
         "unknown: Lockdown: securityfs is not mounted",
     ),
-    Row("two", TPM, {"firmware": {"tpm": "2"}}, "pass: There is a TPM 2."),
+    Row("two", TPM, {"firmware": {"tpm": "2"}}, "pass: There is a TPM 2"),
     Row(
         "none", TPM, {"firmware": {"tpm": absent()}},
-        "pass info: There is no TPM, or it is switched off in the firmware.",
+        "pass info: There is no TPM, or it is switched off in the firmware",
     ),
     Row("hidden", TPM, {"firmware": {"tpm": hidden("masked")}}, "unknown: The TPM: masked"),
     Row(

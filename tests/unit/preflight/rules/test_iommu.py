@@ -20,39 +20,39 @@ MODE, REMAPPING = "iommu.mode", "iommu.interrupt-remapping"
 ROWS = (
     Row(
         "passes through", MODE, {"iommu": IDENTITY, "gpus": 2},
-        "pass: VT-d is on and lets the host's devices through unchanged.",
+        "pass: VT-d is on and lets the host's devices through unchanged",
     ),
     Row(
         "passes through for guests", MODE, {"iommu": IDENTITY, "purpose": "vfio-host"},
-        "pass: VT-d is on and lets the host's devices through unchanged.",
+        "pass: VT-d is on and lets the host's devices through unchanged",
     ),
     Row(
         "translates for one", MODE, {"iommu": TRANSLATING, "gpus": 1},
-        "pass info: VT-d is on and translates: a single GPU does not care.",
+        "pass info: VT-d is on and translates, which matters only between several GPUs",
     ),
     Row(
         "translates for two", MODE, {"iommu": TRANSLATING, "gpus": 2},
-        "warn warning: VT-d translates every address that a device uses, which stands between the GPUs.",
+        "warn warning: VT-d translates every address that a device uses, which stands between the GPUs",
         "kernel",
     ),
     Row(
         "translates for two in a guest", MODE, {"iommu": TRANSLATING, "gpus": 2, "sight": GUEST},
-        "pass info: VT-d translates every address that a device uses, which stands between the GPUs.",
+        "pass info: VT-d translates every address that a device uses, which stands between the GPUs",
         "kernel",
     ),
     Row(
         "translates some of two", MODE, {"iommu": AMD | {"groups": {"DMA": 1, "identity": 9}}, "gpus": 2},
         "warn warning likely: AMD-Vi translates every address that a device uses, "
-        "which stands between the GPUs.",
+        "which stands between the GPUs",
         "kernel",
     ),
     Row(
         "translates for guests", MODE, {"iommu": TRANSLATING, "purpose": "vfio-host"},
-        "pass: VT-d is on and can keep GPUs for guests apart.",
+        "pass: VT-d is on and can keep GPUs for guests apart",
     ),
     Row(
         "mode not shown but told", MODE, {"iommu": AMD | {"options": ("iommu=pt",)}, "gpus": 2},
-        "pass likely: AMD-Vi is on, and the kernel was told to let devices through unchanged (iommu=pt).",
+        "pass likely: AMD-Vi is on, and the kernel was told to let devices through unchanged (iommu=pt)",
     ),
     Row(
         "mode not shown to two", MODE, {"iommu": AMD | {"groups": hidden("no such folder")}, "gpus": 2},
@@ -62,49 +62,49 @@ ROWS = (
         "no groups for two", MODE, {"iommu": AMD | {"groups": {}}, "gpus": 2},
         "unknown: AMD-Vi is on; whether it translates: the kernel shows no groups of devices",
     ),
-    Row("mode not shown to one", MODE, {"iommu": AMD, "gpus": 1}, "pass: AMD-Vi is on."),
+    Row("mode not shown to one", MODE, {"iommu": AMD, "gpus": 1}, "pass: AMD-Vi is on"),
     Row(
         "another kind of unit", MODE, {"iommu": {"units": ("smmu3.0",), "groups": {"identity": 3}}},
-        "pass: The IOMMU is on and lets the host's devices through unchanged.",
+        "pass: The IOMMU is on and lets the host's devices through unchanged",
     ),
     Row(
         "left off", MODE, {"iommu": UNUSED, "gpus": 2},
-        "pass info: The firmware offers VT-d, but the kernel leaves it off.",
+        "pass info: The firmware offers VT-d, but the kernel leaves it off",
     ),
     Row(
         "told to leave it off", MODE, {"iommu": UNUSED | {"options": ("intel_iommu=off",)}, "gpus": 1},
-        "pass info: The firmware offers VT-d, but the kernel was told to leave it off (intel_iommu=off).",
+        "pass info: The firmware offers VT-d, but the kernel was told to leave it off (intel_iommu=off)",
     ),
     Row(
         "left off on a host of guests", MODE, {"iommu": UNUSED, "purpose": "vfio-host"},
-        "fail blocking: The firmware offers VT-d, but the kernel leaves it off.",
+        "fail blocking: The firmware offers VT-d, but the kernel leaves it off",
         "kernel",
     ),
     Row(
         "a cloud kernel", MODE,
         {"iommu": AMD | {"units": ()}, "os": {"kernel": "6.1.0-18-cloud-amd64"}, "purpose": "vfio-host"},
-        "fail blocking: The firmware offers AMD-Vi, but this cloud kernel has no driver for it.",
+        "fail blocking: The firmware offers AMD-Vi, but this cloud kernel has no driver for it",
         "system",
     ),
     Row(
         "AMD gave up", MODE, {"iommu": AMD | {"units": ()}, "purpose": "vfio-host"},
-        "fail blocking: The firmware offers AMD-Vi, but the kernel leaves it off.",
+        "fail blocking: The firmware offers AMD-Vi, but the kernel leaves it off",
         "system",
     ),
     Row(
         "none offered", MODE, {"iommu": NONE, "gpus": 2},
-        "pass info: The firmware offers no IOMMU: it is switched off there, or the machine has none.",
+        "pass info: The firmware offers no IOMMU: it is switched off there, or the machine has none",
     ),
     Row(
         "none offered to a host of guests", MODE,
         {"iommu": NONE | {"tables": absent()}, "purpose": "vfio-host"},
-        "fail blocking: The firmware offers no IOMMU: it is switched off there, or the machine has none.",
+        "fail blocking: The firmware offers no IOMMU: it is switched off there, or the machine has none",
         "firmware",
     ),
     Row(
         "none offered to a guest that is to be one", MODE,
         {"iommu": NONE, "purpose": "vfio-host", "sight": GUEST},
-        "fail blocking: The firmware offers no IOMMU: it is switched off there, or the machine has none.",
+        "fail blocking: The firmware offers no IOMMU: it is switched off there, or the machine has none",
         "host",
     ),
     Row(
@@ -113,7 +113,7 @@ ROWS = (
             "iommu": NONE, "purpose": "vfio-host",
             "firmware": {"settings": {"thinklmi/VTdFeature": "Disable"}},
         },
-        "fail blocking: VT-d is switched off in the firmware.",
+        "fail blocking: VT-d is switched off in the firmware",
         "firmware",
     ),
     Row(
@@ -122,14 +122,14 @@ ROWS = (
             "iommu": NONE, "purpose": "vfio-host", "processor": {"vendor": "AuthenticAMD"},
             "firmware": {"settings": {"IOMMU": "Disabled", "VTdFeature": "Enabled"}},
         },
-        "fail blocking: AMD-Vi is switched off in the firmware.",
+        "fail blocking: AMD-Vi is switched off in the firmware",
         "firmware",
     ),
     Row(
         "off on Arm", MODE, {"iommu": NONE, "os": {"arch": "aarch64"}},
         "unknown: No IOMMU is active; whether the firmware offers one: its tables are not read on aarch64",
     ),
-    Row("off, tables hidden", MODE, {"iommu": {"units": ()}, "gpus": 2}, "pass: No IOMMU is active."),
+    Row("off, tables hidden", MODE, {"iommu": {"units": ()}, "gpus": 2}, "pass: No IOMMU is active"),
     Row(
         "off, tables hidden from a host of guests", MODE,
         {"iommu": {"units": (), "tables": hidden("permission denied")}, "purpose": "vfio-host"},
@@ -145,17 +145,17 @@ ROWS = (
     ),
     Row(
         "offered", REMAPPING, {"iommu": IDENTITY | {"interrupt_remapping": True}, "purpose": "vfio-host"},
-        "pass: The IOMMU can remap interrupts.",
+        "pass: The IOMMU can remap interrupts",
     ),
     Row(
         "not offered", REMAPPING, {"iommu": IDENTITY | {"interrupt_remapping": False}},
-        "pass info: The firmware offers an IOMMU that cannot remap interrupts.",
+        "pass info: The firmware offers an IOMMU that cannot remap interrupts",
         "firmware",
     ),
     Row(
         "not offered to guests", REMAPPING,
         {"iommu": IDENTITY | {"interrupt_remapping": False}, "purpose": "vfio-host"},
-        "warn high: The firmware offers an IOMMU that cannot remap interrupts.",
+        "warn high: The firmware offers an IOMMU that cannot remap interrupts",
         "firmware",
     ),
     Row(
@@ -164,7 +164,7 @@ ROWS = (
             "iommu": IDENTITY | {"interrupt_remapping": True, "options": ("nointremap",)},
             "purpose": "vfio-host",
         },
-        "warn high: The kernel was told not to remap interrupts (nointremap).",
+        "warn high: The kernel was told not to remap interrupts (nointremap)",
         "kernel",
     ),
     Row(

@@ -43,43 +43,43 @@ def two(**said: Any) -> dict[str, Any]:
 
 
 ROWS = (
-    Row("all lanes", LINK, link(CARD, CARD), f"pass {SUBJECT}: The RTX 4090 has x16 lanes."),
+    Row("all lanes", LINK, link(CARD, CARD), f"pass {SUBJECT}: The RTX 4090 has x16 lanes"),
     Row(
         "idle", LINK, link(Link(2.5, 16, 16.0, 16), Link(2.5, 16, 32.0, 16)),
-        f"pass {SUBJECT}: The RTX 4090 has x16 lanes.",
+        f"pass {SUBJECT}: The RTX 4090 has x16 lanes",
     ),
     Row(
         "a larger slot", LINK, link(Link(16.0, 8, 16.0, 8), Link(16.0, 8, 16.0, 16)),
-        f"pass {SUBJECT}: The RTX 4090 has x8 lanes.",
+        f"pass {SUBJECT}: The RTX 4090 has x8 lanes",
     ),
     Row(
         "a small card", LINK, link(Link(8.0, 4, 8.0, 4), CARD),
-        f"pass {SUBJECT}: The RTX 4090 has x4 lanes.",
+        f"pass {SUBJECT}: The RTX 4090 has x4 lanes",
     ),
     Row(
         "a smaller slot", LINK, link(Link(16.0, 8, 16.0, 16), Link(16.0, 8, 16.0, 8)),
-        f"pass info {SUBJECT}: The RTX 4090 has x8 lanes, as many as its slot has (the card can do x16).",
+        f"pass info {SUBJECT}: The RTX 4090 has x8 lanes, as many as its slot has (the card can do x16)",
     ),
-    Row("no port to be seen", LINK, link(CARD), f"pass {SUBJECT}: The RTX 4090 has x16 lanes."),
+    Row("no port to be seen", LINK, link(CARD), f"pass {SUBJECT}: The RTX 4090 has x16 lanes"),
     Row(
         "half", LINK, link(Link(16.0, 8, 16.0, 16), CARD),
-        f"pass info {SUBJECT}: The RTX 4090 has x8 lanes, where card and slot can do x16.", "owner",
+        f"pass info {SUBJECT}: The RTX 4090 has x8 lanes, where card and slot can do x16", "owner",
     ),
     Row(
         "under half", LINK, link(Link(16.0, 12, 16.0, 32), Link(16.0, 12, 16.0, 32)),
-        f"warn warning {SUBJECT}: The RTX 4090 has x12 lanes, where card and slot can do x32.", "owner",
+        f"warn warning {SUBJECT}: The RTX 4090 has x12 lanes, where card and slot can do x32", "owner",
     ),
     Row(
         "a quarter", LINK, link(Link(16.0, 4, 16.0, 16), CARD),
-        f"warn high {SUBJECT}: The RTX 4090 has x4 of its x16 lanes: card and slot can do x16.", "owner",
+        f"warn high {SUBJECT}: The RTX 4090 has x4 of its x16 lanes: card and slot can do x16", "owner",
     ),
     Row(
         "one lane of a small slot", LINK, link(Link(2.5, 1, 16.0, 16), Link(2.5, 1, 16.0, 1)),
-        f"warn high {SUBJECT}: The RTX 4090 has x1 of its x16 lanes: its slot has no more than x1.", "owner",
+        f"warn high {SUBJECT}: The RTX 4090 has x1 of its x16 lanes: its slot has no more than x1", "owner",
     ),
     Row(
         "one of a slot of four", LINK, link(Link(2.5, 1, 16.0, 16), Link(2.5, 1, 16.0, 4)),
-        f"warn high {SUBJECT}: The RTX 4090 has x1 of its x16 lanes: card and slot can do x4.", "owner",
+        f"warn high {SUBJECT}: The RTX 4090 has x1 of its x16 lanes: card and slot can do x4", "owner",
     ),
     Row(
         "two cards", LINK,
@@ -91,13 +91,13 @@ ROWS = (
             "gpus": 2,
         },
         (
-            "warn high pci:0000:02:00.0: The RTX 4090 has x2 of its x16 lanes: card and slot can do x16.",
-            f"pass {SUBJECT}: The RTX 4090 has x16 lanes.",
+            "warn high pci:0000:02:00.0: The RTX 4090 has x2 of its x16 lanes: card and slot can do x16",
+            f"pass {SUBJECT}: The RTX 4090 has x16 lanes",
         ),
     ),
     Row(
         "in a guest", LINK, link(Link(2.5, 16, 16.0, 16), Link(2.5, 1, 2.5, 1)) | {"sight": GUEST},
-        f"pass info {SUBJECT}: The RTX 4090 has x16 lanes, as many as its slot has (the card can do x16).",
+        f"pass info {SUBJECT}: The RTX 4090 has x16 lanes, as many as its slot has (the card can do x16)",
     ),
     Row(
         "most not shown", LINK, link(Link(2.5, 16, None, None), CARD),
@@ -116,11 +116,11 @@ ROWS = (
     Row("no GPU", LINK, {}, "not_applicable: The GPU's link: there is no NVIDIA GPU here"),
     Row(
         "default", ASPM, link(CARD, aspm_policy="default"),
-        "pass: The links save power as the policy default has it.",
+        "pass: The links save power as the policy default has it",
     ),
     Row(
         "saving", ASPM, link(CARD, aspm_policy="powersupersave"),
-        "pass info: The links save power where they can (powersupersave): each wake-up takes a moment.",
+        "pass info: The links save power where they can (powersupersave): each wake-up takes a moment",
         "kernel",
     ),
     Row(
@@ -130,22 +130,22 @@ ROWS = (
     Row("no GPU", ASPM, {}, "not_applicable: Power saving of the links: there is no NVIDIA GPU here"),
     Row(
         "can be split", SRIOV, one(sriov_functions=16),
-        f"pass info {SUBJECT}: The RTX 4090 can be split into 16 virtual functions.",
+        f"pass info {SUBJECT}: The RTX 4090 can be split into 16 virtual functions",
     ),
     Row(
         "could be split", SRIOV,
         one(sriov_functions=16) | {"firmware": {"settings": {"SRIOVSupport": "Disabled"}}},
         f"pass info {SUBJECT}: The RTX 4090 could be split into 16 virtual functions, "
-        "and the firmware has SR-IOV off.",
+        "and the firmware has SR-IOV off",
         "firmware",
     ),
     Row(
         "cannot be split", SRIOV, one(sriov_functions=absent()),
-        f"pass {SUBJECT}: The RTX 4090 is one device: it has no SR-IOV.",
+        f"pass {SUBJECT}: The RTX 4090 is one device: it has no SR-IOV",
     ),
     Row(
         "none of them", SRIOV, one(sriov_functions=0),
-        f"pass {SUBJECT}: The RTX 4090 is one device: it has no SR-IOV.",
+        f"pass {SUBJECT}: The RTX 4090 is one device: it has no SR-IOV",
     ),
     Row(
         "hidden", SRIOV, one(sriov_functions=hidden("refused")),
@@ -159,8 +159,8 @@ ROWS = (
     Row(
         "straight across", ACS, two(acs=False),
         (
-            f"pass {SUBJECT}: No port above the RTX 4090 redirects peer traffic.",
-            f"pass pci:{SECOND}: No port above the RTX 4090 redirects peer traffic.",
+            f"pass {SUBJECT}: No port above the RTX 4090 redirects peer traffic",
+            f"pass pci:{SECOND}: No port above the RTX 4090 redirects peer traffic",
         ),
     ),
     Row(
@@ -169,19 +169,19 @@ ROWS = (
             "gpus": 2,
         },
         (
-            f"warn warning {SUBJECT}: A port above the RTX 4090 sends peer traffic up to the processor.",
-            f"pass pci:{SECOND}: No port above the RTX 4090 redirects peer traffic.",
+            f"warn warning {SUBJECT}: A port above the RTX 4090 sends peer traffic up to the processor",
+            f"pass pci:{SECOND}: No port above the RTX 4090 redirects peer traffic",
         ),
     ),
     Row("one GPU", ACS, one(acs=True), "not_applicable: Peer traffic (ACS): one GPU has no peer"),
     Row(
         "kept apart", ACS, one(acs=True) | {"purpose": "vfio-host"},
-        f"pass {SUBJECT}: The ports above the RTX 4090 keep it apart.",
+        f"pass {SUBJECT}: The ports above the RTX 4090 keep it apart",
     ),
     Row(
         "not kept apart", ACS, one(acs=False) | {"purpose": "vfio-host"},
         f"warn warning {SUBJECT}: No port above the RTX 4090 keeps it apart from its neighbours: "
-        "it may share its group with them.",
+        "it may share its group with them",
         "firmware",
     ),
     Row(
@@ -198,23 +198,23 @@ ROWS = (
     Row("no GPU", ACS, {}, "not_applicable: Peer traffic (ACS): there is no NVIDIA GPU here"),
     Row(
         "one node", NUMA, one(numa_node=-1) | {"ram": {"numa_nodes": 1}},
-        f"pass {SUBJECT}: All memory is equally near to the RTX 4090.",
+        f"pass {SUBJECT}: All memory is equally near to the RTX 4090",
     ),
     Row(
         "near the second", NUMA, one(numa_node=1, local_cpus="16-31") | {"ram": {"numa_nodes": 2}},
-        f"pass info {SUBJECT}: The RTX 4090 is on node 1, CPUs 16-31.",
+        f"pass info {SUBJECT}: The RTX 4090 is on node 1, CPUs 16-31",
     ),
-    Row("near the only one", NUMA, one(numa_node=0), f"pass {SUBJECT}: The RTX 4090 is on node 0."),
+    Row("near the only one", NUMA, one(numa_node=0), f"pass {SUBJECT}: The RTX 4090 is on node 0"),
     Row(
         "nowhere of two", NUMA, one(numa_node=-1) | {"ram": {"numa_nodes": 2}},
         f"warn warning {SUBJECT}: The firmware does not say which of 2 nodes the RTX 4090 is near: "
-        "work for it may run on the far one.",
+        "work for it may run on the far one",
         "vendor",
     ),
     Row(
         "nowhere of two in a guest", NUMA, one(numa_node=-1) | {"ram": {"numa_nodes": 2}, "sight": GUEST},
         f"warn warning {SUBJECT}: The firmware does not say which of 2 nodes the RTX 4090 is near: "
-        "work for it may run on the far one.",
+        "work for it may run on the far one",
         "host",
     ),
     Row(

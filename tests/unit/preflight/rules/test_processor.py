@@ -16,29 +16,29 @@ OFF = HIDDEN_FLAG | {"locked_off": True}
 DEEP = {"idle_driver": "intel_idle", "idle_states": ("POLL", "C1E", "C6")}
 
 ROWS = (
-    Row("on", VIRTUAL, {"processor": INTEL}, "pass: VT-x is there and switched on."),
+    Row("on", VIRTUAL, {"processor": INTEL}, "pass: VT-x is there and switched on"),
     Row(
         "on, silicon not asked", VIRTUAL, {"processor": {"kernel_extension": True}},
-        "pass: Hardware virtualization is there and switched on.",
+        "pass: Hardware virtualization is there and switched on",
     ),
     Row(
         "off in the firmware", VIRTUAL, {"processor": OFF},
-        "pass info: VT-x is in the processor, and switched off in the firmware.", "firmware",
+        "pass info: VT-x is in the processor, and switched off in the firmware", "firmware",
     ),
     Row(
         "off on a host of guests", VIRTUAL,
         {"processor": OFF | {"extension": "svm"}, "purpose": "vfio-host"},
-        "fail blocking: AMD-V is in the processor, and switched off in the firmware.", "firmware",
+        "fail blocking: AMD-V is in the processor, and switched off in the firmware", "firmware",
     ),
     Row(
         "most likely off", VIRTUAL, {"processor": HIDDEN_FLAG},
         "pass info likely: VT-x is in the processor, and the kernel does not show it: "
-        "most likely it is switched off in the firmware.", "firmware",
+        "most likely it is switched off in the firmware", "firmware",
     ),
     Row(
         "most likely off on a host of guests", VIRTUAL, {"processor": HIDDEN_FLAG, "purpose": "vfio-host"},
         "fail blocking likely: VT-x is in the processor, and the kernel does not show it: "
-        "most likely it is switched off in the firmware.", "firmware",
+        "most likely it is switched off in the firmware", "firmware",
     ),
     Row(
         "the firmware itself says off", VIRTUAL,
@@ -46,21 +46,21 @@ ROWS = (
             "processor": HIDDEN_FLAG,
             "firmware": {"settings": {"Virtualization Technology (VTx)": "Disable"}},
         },
-        "pass info: VT-x is in the processor, and switched off in the firmware.", "firmware",
+        "pass info: VT-x is in the processor, and switched off in the firmware", "firmware",
     ),
     Row(
         "on in the firmware, not in the kernel", VIRTUAL, {"processor": INTEL | {"kernel_extension": False}},
-        "pass info likely: VT-x is in the processor and on in the firmware, but the kernel does not use it.",
+        "pass info likely: VT-x is in the processor and on in the firmware, but the kernel does not use it",
         "kernel",
     ),
     Row(
         "none in silicon", VIRTUAL, {"processor": {"extension": "", "kernel_extension": False}},
-        "pass info: This processor has no hardware virtualization.", "owner",
+        "pass info: This processor has no hardware virtualization", "owner",
     ),
     Row(
         "none in silicon of a host of guests", VIRTUAL,
         {"processor": {"extension": "", "kernel_extension": False}, "purpose": "vfio-host"},
-        "fail blocking: This processor has no hardware virtualization.", "owner",
+        "fail blocking: This processor has no hardware virtualization", "owner",
     ),
     Row(
         "no flag, silicon not asked", VIRTUAL,
@@ -91,15 +91,15 @@ ROWS = (
     ),
     Row(
         "two threads", SMT, {"processor": {"smt": "on", "smt_active": True}},
-        "pass: Each core runs two threads.",
+        "pass: Each core runs two threads",
     ),
     Row(
         "switched off", SMT, {"processor": {"smt": "off", "smt_active": False}},
-        "pass info: Each core runs one thread: the second is switched off in the running system.",
+        "pass info: Each core runs one thread: the second is switched off in the running system",
     ),
     Row(
         "forced off", SMT, {"processor": {"smt": "forceoff", "smt_active": False}},
-        "pass info: Each core runs one thread: the second is switched off by the kernel's command line.",
+        "pass info: Each core runs one thread: the second is switched off by the kernel's command line",
     ),
     Row(
         "off in the firmware", SMT,
@@ -107,7 +107,7 @@ ROWS = (
             "processor": {"smt": "notsupported", "smt_active": False},
             "firmware": {"settings": {"HyperThreadingTechnology": "Disabled"}},
         },
-        "pass info: Each core runs one thread: the second is switched off in the firmware.",
+        "pass info: Each core runs one thread: the second is switched off in the firmware",
     ),
     Row(
         "a container's host's firmware is not asked", SMT,
@@ -115,11 +115,11 @@ ROWS = (
             "processor": {"smt": "notsupported", "smt_active": False}, "os": {"container": "docker"},
             "firmware": {"settings": {"HyperThreadingTechnology": "Disabled"}},
         },
-        "pass: Each core runs one thread.",
+        "pass: Each core runs one thread",
     ),
     Row(
         "one thread", SMT, {"processor": {"smt": "notsupported", "smt_active": False}},
-        "pass: Each core runs one thread.",
+        "pass: Each core runs one thread",
     ),
     Row(
         "not shown", SMT, {"processor": {"smt": absent("this kernel knows no SMT")}},
@@ -129,27 +129,31 @@ ROWS = (
         "senseless", SMT, {"processor": {"smt": "on", "smt_active": broken("'2' is neither 0 nor 1")}},
         "error: How many threads a core runs: '2' is neither 0 nor 1",
     ),
-    Row("deep", IDLE, {"processor": DEEP}, "pass: The processor sleeps when idle."),
+    Row("deep", IDLE, {"processor": DEEP}, "pass: The processor sleeps when idle"),
     Row(
         "shallow", IDLE, {"processor": DEEP | {"idle_states": ("POLL", "C1")}},
         "pass info: Only shallow idle states are in use: "
-        "the processor wakes at once, and draws more when idle.",
+        "the processor wakes at once, and draws more when idle",
     ),
     Row(
         "none", IDLE, {"processor": {"idle_driver": "none", "idle_states": absent()}},
-        "pass info: The kernel manages no idle states: the processor stays awake, and warm.",
+        "pass info: The kernel manages no idle states: the processor stays awake, and warm",
     ),
     Row(
         "no such folder", IDLE, {"processor": {"idle_driver": absent(), "idle_states": absent()}},
-        "pass info: The kernel manages no idle states: the processor stays awake, and warm.",
+        "pass info: The kernel manages no idle states: the processor stays awake, and warm",
     ),
     Row(
         "of a guest", IDLE, {"processor": {"idle_driver": absent()}, "sight": GUEST},
         "not_applicable: Idle states: this is a guest: its hypervisor puts the processor to sleep",
     ),
     Row(
+        "of a guest without a driver", IDLE, {"processor": {"idle_driver": "none"}, "sight": GUEST},
+        "not_applicable: Idle states: this is a guest: its hypervisor puts the processor to sleep",
+    ),
+    Row(
         "of a guest that has them", IDLE, {"processor": DEEP, "sight": GUEST},
-        "pass: The processor sleeps when idle.",
+        "pass: The processor sleeps when idle",
     ),
     Row(
         "not shown", IDLE, {"processor": {"idle_driver": "acpi_idle", "idle_states": hidden("refused")}},
@@ -157,21 +161,21 @@ ROWS = (
     ),
     Row(
         "rises", GOVERNOR, {"processor": {"governor": "schedutil", "frequency_driver": "acpi-cpufreq"}},
-        "pass: The frequency follows the governor schedutil (acpi-cpufreq), which rises with the load.",
+        "pass: The frequency follows the governor schedutil (acpi-cpufreq), which rises with the load",
     ),
     Row(
         "performance", GOVERNOR, {"processor": {"governor": "performance"}},
-        "pass: The frequency follows the governor performance.",
+        "pass: The frequency follows the governor performance",
     ),
     Row(
         "powersave that rises", GOVERNOR,
         {"processor": {"governor": "powersave", "frequency_driver": "intel_pstate"}},
-        "pass: The frequency follows the governor powersave (intel_pstate), which rises with the load.",
+        "pass: The frequency follows the governor powersave (intel_pstate), which rises with the load",
     ),
     Row(
         "powersave that does not", GOVERNOR,
         {"processor": {"governor": "powersave", "frequency_driver": "acpi-cpufreq"}},
-        "warn warning: The governor powersave keeps the processor at its lowest frequency (acpi-cpufreq).",
+        "warn warning: The governor powersave keeps the processor at its lowest frequency (acpi-cpufreq)",
         "system",
     ),
     Row(
@@ -180,7 +184,7 @@ ROWS = (
             "processor": {"governor": "powersave", "frequency_driver": "intel_cpufreq"},
             "os": {"container": "podman"},
         },
-        "warn warning: The governor powersave keeps the processor at its lowest frequency (intel_cpufreq).",
+        "warn warning: The governor powersave keeps the processor at its lowest frequency (intel_cpufreq)",
         "host",
     ),
     Row(
@@ -190,7 +194,7 @@ ROWS = (
     ),
     Row(
         "none", GOVERNOR, {"processor": {"governor": absent()}},
-        "pass: The kernel sets no frequency: the processor or the firmware does.",
+        "pass: The kernel sets no frequency: the processor or the firmware does",
     ),
     Row(
         "of a guest", GOVERNOR, {"processor": {"governor": absent()}, "sight": GUEST},

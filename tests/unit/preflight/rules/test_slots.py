@@ -37,7 +37,7 @@ NVME = {"address": "0000:02:00.0", "vendor": "0x144d", "device": "0xa80a", "kind
 OLD = device(device="0x1e04", bars=(CONTROL, LOW), resizable=absent())
 H100 = {"device": "0x2330", "kind": "0x030200"}
 SUBJECT = "pci:0000:01:00.0"
-PART = "Resizable BAR is off for the RTX 4090: 256 MiB of 32 GiB of its memory can be mapped at once."
+PART = "Resizable BAR is off for the RTX 4090: 256 MiB of 32 GiB of its memory can be mapped at once"
 NARROW = "pci 0000:01:00.0: 31.504 Gb/s available PCIe bandwidth, limited by 8.0 GT/s PCIe x4 link"
 COMPLAINT = "pci 0000:01:00.0: BAR 1 [mem size 0x10000000 64bit pref]: failed to assign"
 
@@ -48,13 +48,13 @@ def slots(*devices: Any, windows: Any = WIDE, **said: Any) -> dict[str, Any]:
 
 ROWS = (
     Row(
-        "a window", ABOVE, {"slots": slots(WHOLE), "gpus": 1}, "pass: Devices get addresses above 4 GiB.",
+        "a window", ABOVE, {"slots": slots(WHOLE), "gpus": 1}, "pass: Devices get addresses above 4 GiB",
     ),
     Row(
         "no window to be seen, but an address", ABOVE, {"slots": slots(WHOLE, windows=hidden()), "gpus": 1},
-        "pass: Devices get addresses above 4 GiB.",
+        "pass: Devices get addresses above 4 GiB",
     ),
-    Row("a window and no GPU", ABOVE, {"slots": slots()}, "pass: There is room for devices above 4 GiB."),
+    Row("a window and no GPU", ABOVE, {"slots": slots()}, "pass: There is room for devices above 4 GiB"),
     Row(
         "no window and no GPU", ABOVE, {"slots": slots(device(**NVME), windows=())},
         "not_applicable: Addresses above 4 GiB: no GPU is here that would need them",
@@ -62,7 +62,7 @@ ROWS = (
     Row(
         "a GPU without an address", ABOVE,
         {"slots": slots(device(bars=(CONTROL, HOMELESS)), complaints=(COMPLAINT,)), "gpus": 1},
-        f"fail blocking {SUBJECT}: BAR 1 of the RTX 4090 got no address: no driver can use it like this.",
+        f"fail blocking {SUBJECT}: BAR 1 of the RTX 4090 got no address: no driver can use it like this",
         "firmware",
     ),
     Row(
@@ -72,37 +72,37 @@ ROWS = (
             "purpose": "multi-gpu",
         },
         f"fail blocking {SUBJECT}: BAR 1, BAR 3 of the RTX 4090 got no address: "
-        "no driver can use it like this.",
+        "no driver can use it like this",
         "firmware",
     ),
     Row(
         "a card in a guest without an address", ABOVE,
         {"slots": slots(device(bars=(HOMELESS,))), "gpus": 1, "sight": GUEST},
-        f"fail blocking {SUBJECT}: BAR 1 of the RTX 4090 got no address: no driver can use it like this.",
+        f"fail blocking {SUBJECT}: BAR 1 of the RTX 4090 got no address: no driver can use it like this",
         "host",
     ),
     Row(
         "an accelerator of another maker", ABOVE,
         {"slots": slots(device(vendor="0x1002", kind="0x120000", bars=(HOMELESS,)))},
         f"fail blocking {SUBJECT}: BAR 1 of the display at 0000:01:00.0 got no address: "
-        "no driver can use it like this.",
+        "no driver can use it like this",
         "firmware",
     ),
     Row(
         "another device without an address", ABOVE,
         {"slots": slots(WHOLE, device(**NVME, bars=(HOMELESS,))), "gpus": 1},
         "warn warning pci:0000:02:00.0: BAR 1 of the device at 0000:02:00.0 got no address: "
-        "its driver may not work.",
+        "its driver may not work",
         "firmware",
     ),
     Row(
         "32 bits without an address", ABOVE,
         {"slots": slots(device(bars=(Bar(0, 32, False, False), HIGH))), "gpus": 1},
-        "pass: Devices get addresses above 4 GiB.",
+        "pass: Devices get addresses above 4 GiB",
     ),
     Row(
         "no window for a large card", ABOVE, {"slots": slots(SMALL, windows=()), "gpus": 1},
-        "warn warning likely: No room for devices above 4 GiB, and the RTX 4090 could map 32 GiB.",
+        "warn warning likely: No room for devices above 4 GiB, and the RTX 4090 could map 32 GiB",
         "firmware",
     ),
     Row(
@@ -111,18 +111,18 @@ ROWS = (
             "slots": slots(SMALL, windows=hidden()), "gpus": 1,
             "firmware": {"settings": {"MmioAbove4Gb": "Disabled"}},
         },
-        "warn warning likely: No room for devices above 4 GiB, and the RTX 4090 could map 32 GiB.",
+        "warn warning likely: No room for devices above 4 GiB, and the RTX 4090 could map 32 GiB",
         "firmware",
     ),
     Row(
         "no window, and a card that maps little", ABOVE, {"slots": slots(OLD, windows=()), "gpus": 1},
-        "pass: Nothing has an address above 4 GiB, and no device here needs one.",
+        "pass: Nothing has an address above 4 GiB, and no device here needs one",
     ),
     Row(
         "too small a window", ABOVE,
         {"slots": slots(SMALL, windows=(Window(0x100000000, 0x2FFFFFFFF),)), "gpus": 1},
         "pass info likely: The room above 4 GiB is smaller than what the RTX 4090 could map: "
-        "a window of 8 GiB for 32 GiB.",
+        "a window of 8 GiB for 32 GiB",
         "firmware",
     ),
     Row(
@@ -135,22 +135,22 @@ ROWS = (
             "gpus": 2,
         },
         "warn warning likely: The room above 4 GiB is smaller than what the RTX 4090 could map: "
-        "a window of 8 GiB for 32 GiB.",
+        "a window of 8 GiB for 32 GiB",
         "firmware",
     ),
     Row(
         "the log complains", ABOVE, {"slots": slots(WHOLE, complaints=(COMPLAINT,)), "gpus": 1},
         "pass info heuristic: There is room above 4 GiB, but the kernel complained about the GPU's addresses "
-        "as it started.",
+        "as it started",
     ),
     Row(
         "the log complains of another", ABOVE,
         {"slots": slots(WHOLE, complaints=("pci 0000:07:00.0: BAR 0: failed to assign",)), "gpus": 1},
-        "pass: Devices get addresses above 4 GiB.",
+        "pass: Devices get addresses above 4 GiB",
     ),
     Row(
         "the log tells of the link", ABOVE, {"slots": slots(WHOLE, complaints=(NARROW,)), "gpus": 1},
-        "pass: Devices get addresses above 4 GiB.",
+        "pass: Devices get addresses above 4 GiB",
     ),
     Row(
         # A device tree names its windows otherwise: that none is called so says nothing of them.
@@ -161,7 +161,7 @@ ROWS = (
     Row(
         "sizes hidden, and a model that is known", ABOVE,
         {"slots": slots(device(bars=(CONTROL, LOW), resizable=hidden()), windows=()), "gpus": 1},
-        "warn warning likely: No room for devices above 4 GiB, and the RTX 4090 could map 32 GiB.",
+        "warn warning likely: No room for devices above 4 GiB, and the RTX 4090 could map 32 GiB",
         "firmware",
     ),
     Row(
@@ -178,7 +178,7 @@ ROWS = (
     ),
     Row(
         "whole", REBAR, {"slots": slots(WHOLE), "gpus": 1},
-        f"pass {SUBJECT}: All of the memory of the RTX 4090 can be mapped at once.",
+        f"pass {SUBJECT}: All of the memory of the RTX 4090 can be mapped at once",
     ),
     Row(
         "off for one", REBAR, {"slots": slots(SMALL), "gpus": 1},
@@ -192,14 +192,14 @@ ROWS = (
         },
         (
             f"warn warning {SUBJECT}: {PART}",
-            "pass pci:0000:02:00.0: All of the memory of the RTX 4090 can be mapped at once.",
+            "pass pci:0000:02:00.0: All of the memory of the RTX 4090 can be mapped at once",
         ),
     ),
     Row(
         "half way", REBAR,
         {"slots": slots(device(resizable=(Resizable(1, (*SIZES, 64 * GIB), 16 * GIB),))), "gpus": 1},
         f"pass info {SUBJECT}: Resizable BAR is off for the RTX 4090: "
-        "16 GiB of 32 GiB of its memory can be mapped at once.",
+        "16 GiB of 32 GiB of its memory can be mapped at once",
         "firmware",
     ),
     Row(
@@ -212,7 +212,7 @@ ROWS = (
     ),
     Row(
         "an older card", REBAR, {"slots": slots(OLD), "gpus": [Gpu("0000:01:00.0", "0x10de", "0x1e04")]},
-        f"pass info {SUBJECT}: The RTX 2080 Ti maps 256 MiB of its memory at a time, and offers no more.",
+        f"pass info {SUBJECT}: The RTX 2080 Ti maps 256 MiB of its memory at a time, and offers no more",
     ),
     Row(
         "a datacentre card", REBAR,
@@ -223,7 +223,7 @@ ROWS = (
             ),
             "gpus": [Gpu("0000:01:00.0", "0x10de", "0x2330", "NVIDIA H100 80GB HBM3")],
         },
-        f"pass {SUBJECT}: All of the memory of the H100 80GB HBM3 can be mapped at once.",
+        f"pass {SUBJECT}: All of the memory of the H100 80GB HBM3 can be mapped at once",
     ),
     Row(
         "a card that nobody knows", REBAR,
@@ -231,7 +231,7 @@ ROWS = (
             "slots": slots(device(bars=(LOW,), resizable=absent())),
             "gpus": [Gpu("0000:01:00.0", "0x10de", "0xffff")],
         },
-        f"pass info {SUBJECT}: The GPU maps 256 MiB of its memory at a time, and offers no more.",
+        f"pass info {SUBJECT}: The GPU maps 256 MiB of its memory at a time, and offers no more",
     ),
     Row(
         "nothing readable", REBAR,
