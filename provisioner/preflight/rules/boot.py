@@ -48,9 +48,9 @@ def mode(case: Case) -> Iterator[Verdict]:
             limits=limits,
             weight="info",
         )
-    else:
+    elif capable.state == "absent":
         yield bad(
-            "The machine was started the old way; whether its firmware can do UEFI is not known",
+            "The machine was started the old way; whether its firmware can do UEFI it does not say",
             "legacy",
             "UEFI",
             evidence=(seen(firmware.boot_mode),),
@@ -58,6 +58,8 @@ def mode(case: Case) -> Iterator[Verdict]:
             weight="info",
             confidence="heuristic",
         )
+    else:
+        yield cannot(capable, "The machine was started the old way; whether its firmware can do UEFI")
 
 
 @of_the_machine("Secure Boot")

@@ -43,9 +43,14 @@ ROWS = (
         "pass info: The machine was started the old way (BIOS): its firmware says that it knows no UEFI",
     ),
     Row(
+        # As root this may be a warning: what only root may read does not make it fine.
         "DMI hidden", MODE, {"firmware": LEGACY | {"uefi_capable": hidden()}},
-        "pass info heuristic: The machine was started the old way; whether its firmware can do "
-        "UEFI is not known",
+        "unknown: The machine was started the old way; whether its firmware can do UEFI: only root may read it",
+    ),
+    Row(
+        "no DMI", MODE, {"firmware": LEGACY | {"uefi_capable": absent("no SMBIOS tables")}},
+        "pass info heuristic: The machine was started the old way; whether its firmware can do UEFI it does "
+        "not say",
     ),
     Row("masked", MODE, {"firmware": {"boot_mode": hidden("masked")}}, "unknown: The boot mode: masked"),
     Row("off", SECURE, {"firmware": OFF}, "pass: Secure Boot is off"),
