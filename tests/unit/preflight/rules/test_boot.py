@@ -45,7 +45,8 @@ ROWS = (
     Row(
         # As root this may be a warning: what only root may read does not make it fine.
         "DMI hidden", MODE, {"firmware": LEGACY | {"uefi_capable": hidden()}},
-        "unknown: The machine was started the old way; whether its firmware can do UEFI: only root may read it",
+        "unknown: The machine was started the old way; whether its firmware can do UEFI: "
+        "only root may read it",
     ),
     Row(
         "no DMI", MODE, {"firmware": LEGACY | {"uefi_capable": absent("no SMBIOS tables")}},
