@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from provisioner.cli import options, output
+from provisioner.engine.gate import gate
+from provisioner.engine.preflight import Terms
 from provisioner.engine.share import outlook
 from provisioner.engine.survey import Surveyed, survey
 from provisioner.errors import Interrupted, ProvisionError
@@ -26,6 +28,7 @@ from provisioner.secrecy import masked_arguments
     "--check", is_flag=True, help="Show what would change; change nothing; exit 5 if anything would."
 )
 @options.upgrade
+@options.judged
 @click.option("--no-share", is_flag=True, help="Let each host fetch its weights by itself.")
 @options.as_json
 def command(check: bool, no_share: bool, as_json: bool, **rest: Any) -> int:
@@ -36,8 +39,10 @@ def command(check: bool, no_share: bool, as_json: bool, **rest: Any) -> int:
     started = time.monotonic()
     where = options.where_from(rest)
     settings = options.settings_from(rest, where)
+    purpose, ignore = options.judged_from(rest)
+    terms = Terms(purpose, ignore)
     terminal = Terminal(sys.stderr if as_json else sys.stdout)
-    hosts = survey(options.transports(where), settings)
+    hosts = gate(survey(options.transports(where), settings), terms)
     _show(hosts, terminal, check=check)
     drifted = [host for host in hosts if host.result.status is Status.DRIFTED]
     if check and not no_share:
@@ -48,7 +53,7 @@ def command(check: bool, no_share: bool, as_json: bool, **rest: Any) -> int:
             "up", [_unacted(host.result) for host in hosts], seconds=time.monotonic() - started
         )
     else:
-        result = _act(hosts, settings, where, terminal, started, share=not no_share)
+        result = _act(hosts, settings, terms, where, terminal, started, share=not no_share)
     for ended in result.hosts:
         # What ended the whole run is said once, below.
         if result.error is None or ended.error != result.error.message:
@@ -59,7 +64,13 @@ def command(check: bool, no_share: bool, as_json: bool, **rest: Any) -> int:
 def _show(hosts: list[Surveyed], terminal: Terminal, *, check: bool = False) -> None:
     for host in hosts:
         terminal.found(host.result)
-        terminal.changes(host.result, "would run" if check else "will run")
+        terminal.findings(host.result)
+        if host.result.status is not Status.BLOCKED:
+            terminal.changes(host.result, "would run" if check else "will run")
+
+
+def _to_show(host: Surveyed) -> bool:
+    return host.result.status in (Status.DRIFTED, Status.BLOCKED)
 
 
 def _unacted(host: HostResult) -> HostResult:
@@ -74,13 +85,14 @@ def _cut(host: HostResult, error: ProvisionError | None) -> HostResult:
 def _act(
     hosts: list[Surveyed],
     settings: Any,
+    terms: Terms,
     where: options.Where,
     terminal: Terminal,
     started: float,
     *,
     share: bool,
 ) -> RunResult:
-    from provisioner.engine.converge import converge, give_python, is_bare, plan_record
+    from provisioner.engine.converge import converge, give_python, plan_record
     from provisioner.engine.journal import Journal, new_run_id
     from provisioner.report.page import write_page
 
@@ -94,10 +106,12 @@ def _act(
     done: dict[str, HostResult] = {}
     error: ProvisionError | None = None
     try:
-        if any(map(is_bare, hosts)):
+        if any(host.bare for host in hosts):
+            bare = {host.result.name for host in hosts if host.bare}
             hosts = give_python(hosts, settings, sink, run=run, access=where.access)
+            hosts = gate(hosts, terms)
             terminal.settle()
-            _show([host for host in hosts if host.result.status is Status.DRIFTED], terminal)
+            _show([host for host in hosts if host.result.name in bare and _to_show(host)], terminal)
         for ended in converge(hosts, settings, sink, run=run, access=where.access, share=share):
             done[ended.name] = ended
     except ProvisionError as caught:

@@ -61,17 +61,11 @@ def converge(
     return [ended[host.result.name] for host in hosts if host.result.name in ended]
 
 
-def is_bare(host: Surveyed) -> bool:
-    """Whether a box has no Python yet: a shell could glance at it, the probe could not."""
-    facts = host.result.facts
-    return host.result.plan is not None and facts is not None and facts.python is None
-
-
 def give_python(
     hosts: Sequence[Surveyed], settings: Settings, sink: Sink, *, run: str, access: Access
 ) -> list[Surveyed]:
     """The same hosts, with Python on the bare ones, which can now be looked at and planned for real."""
-    bare = [host for host in hosts if is_bare(host)]
+    bare = [host for host in hosts if host.bare]
     jobs = [host_job(host, access, ["host_base"]) for host in bare]
     outcomes = run_roles(jobs, sink, run=run, become_password=access.become_password)
     again = {host.result.name: host for host in survey([host.transport for host in bare], settings)}

@@ -35,6 +35,12 @@ class Surveyed:
         assert self.result.plan is not None
         return self.result.plan
 
+    @property
+    def bare(self) -> bool:
+        """Whether a box has no Python yet: a shell could glance at it, the probe could not."""
+        facts = self.result.facts
+        return self.result.plan is not None and facts is not None and facts.python is None
+
     def roles_to_run(self) -> list[str]:
         """The drifted roles and those that stand on them, in order."""
         return rerun(self.result.drift, RERUN_AFTER)

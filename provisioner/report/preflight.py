@@ -127,14 +127,22 @@ def host_json(host: PreflightHost) -> dict[str, Any]:
         "error": without_logins(host.error.message) if host.error else None,
         "hint": host.error.hint if host.error else None,
         "seconds": round(host.seconds, 3),
-        "purpose": host.found.purpose if host.found else None,
-        "because": host.found.because if host.found else None,
-        "counts": dict(Counter(one.status for one in host.findings)),
         "fixes": [asdict(one) for one in host.mended],
         "fix_error": without_logins(host.unmended.message) if host.unmended else None,
         "fix_hint": host.unmended.hint if host.unmended else None,
-        "findings": [finding_json(one) for one in host.findings],
+        **found_json(host.found),
         "facts": masked(facts),
+    }
+
+
+def found_json(found: Preflight | None) -> dict[str, Any]:
+    """What was found on one machine, and as what it was judged; nothing of one that nobody could look at."""
+    findings = found.findings if found else ()
+    return {
+        "purpose": found.purpose if found else None,
+        "because": found.because if found else None,
+        "counts": dict(Counter(one.status for one in findings)),
+        "findings": [finding_json(one) for one in findings],
     }
 
 

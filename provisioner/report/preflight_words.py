@@ -141,6 +141,16 @@ def _text(host: PreflightHost, everything: bool, width: int) -> Iterator[Line]:
     yield from closing(host, width)
 
 
+def brief(findings: Sequence[Finding], width: int = WIDTH) -> Iterator[Line]:
+    """What a person should know before anything is changed: what blocks in full, warnings in a line each."""
+    for one in concerns(findings):
+        said = told(one)
+        if one.blocks:
+            yield from _told(said, width)
+        else:
+            yield from _wrapped(said.mark, said.tone, f"{one.summary}{_tag(one)}", width)
+
+
 def head(host: PreflightHost) -> Iterator[Line]:
     """What the machine is, and as what it was judged."""
     machine = f"  {words.machine(host.facts)}" if host.facts is not None else ""

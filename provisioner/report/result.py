@@ -12,8 +12,10 @@ from provisioner.compat.outline import Outline
 from provisioner.drift import RoleDrift
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.facts import Facts
+from provisioner.preflight.judge import Preflight
 from provisioner.report.peaks import Peaks, peaks
 from provisioner.report.plan import outline_json, why_not_json
+from provisioner.report.preflight import found_json
 from provisioner.secrecy import masked, without_logins
 from provisioner.sizing.smoke import smoke_budget
 
@@ -29,6 +31,7 @@ class Status(StrEnum):
     WOULD_CHANGE = "would change"
     DRIFTED = "drifted"
     IMPOSSIBLE = "impossible"
+    BLOCKED = "blocked"
     FAILED = "failed"
 
 
@@ -39,6 +42,7 @@ _CODES = {
     Status.WOULD_CHANGE: ExitCode.DRIFT,
     Status.DRIFTED: ExitCode.DRIFT,
     Status.IMPOSSIBLE: ExitCode.PLAN_IMPOSSIBLE,
+    Status.BLOCKED: ExitCode.PREFLIGHT_BLOCKED,
     Status.FAILED: ExitCode.FAILED,
 }
 
@@ -47,7 +51,8 @@ _CODES = {
 class HostResult:
     """One host: what was found, what was planned, what differed, how it ended. `seconds` is wall time.
 
-    `outline` is what the plan rests on: ways, memory and reasons, for the page.
+    `outline` is what the plan rests on: ways, memory and reasons, for the page. `preflight` is there when
+    something was about to be changed.
     """
 
     name: str
@@ -63,6 +68,7 @@ class HostResult:
     seconds: float = 0.0
     smoke: Mapping[str, Any] | None = None
     outline: Outline | None = None
+    preflight: Preflight | None = None
 
     @property
     def peaks(self) -> Peaks | None:
@@ -135,6 +141,7 @@ def host_json(host: HostResult) -> dict[str, Any]:
         "facts": _facts_json(host.facts),
         "plan": _plan_json(host.plan),
         "why_not": _why_not_json(host.why_not),
+        "preflight": found_json(host.preflight) if host.preflight else None,
         "outline": outline_json(host.outline) if host.outline else None,
         "drift": [
             {"role": drift.role, "status": drift.status, "items": [asdict(item) for item in drift.items]}
@@ -153,7 +160,7 @@ def _facts_json(facts: Facts | None) -> dict[str, Any] | None:
     """The facts without the receipts, whose content is in `drift`."""
     if facts is None:
         return None
-    return {key: value for key, value in facts.to_json().items() if key != "receipts"}
+    return {key: value for key, value in facts.to_json().items() if key not in ("receipts", "audit")}
 
 
 def _plan_json(plan: Plan | None) -> dict[str, Any] | None:

@@ -23,8 +23,10 @@ _COLOURS = {
     Status.WOULD_CHANGE: _YELLOW,
     Status.DRIFTED: _YELLOW,
     Status.IMPOSSIBLE: _RED,
+    Status.BLOCKED: _RED,
     Status.FAILED: _RED,
 }
+_TONES = {"bad": _RED, "doubt": _YELLOW, "dim": _DIM, "good": _GREEN, "bold": _BOLD}
 # Without a terminal a long download says how far it is this often, in seconds.
 _PLAIN_PROGRESS_EVERY = 10.0
 
@@ -52,6 +54,15 @@ class Terminal:
             self.line(f"  {host.plan.profile.name}: {host.plan.profile.summary}")
             for note in host.plan.notes:
                 self.line(f"  {note}")
+
+    def findings(self, host: HostResult) -> None:
+        """What preflight found that a person should know before anything is changed: what blocks, in full."""
+        if host.preflight is None:
+            return
+        from provisioner.report.preflight_words import brief
+
+        for line in brief(host.preflight.findings):
+            self.line(f"  {self._paint(_TONES.get(line.tone, ''), line.mark)}{line.text}")
 
     def changes(self, host: HostResult, verb: str = "will run") -> None:
         """The roles that will run, and why."""
@@ -148,4 +159,4 @@ class Terminal:
         return self._paint(_BOLD, text)
 
     def _paint(self, code: str, text: str) -> str:
-        return f"{code}{text}{_OFF}" if self._colour else text
+        return f"{code}{text}{_OFF}" if self._colour and code else text

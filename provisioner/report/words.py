@@ -183,6 +183,11 @@ def ending(host: HostResult) -> str:
         case Status.DRIFTED:
             things = sum(len(drift.items) for drift in host.drift if drift.status != "clean")
             return f"{count(things, 'thing')} {'differs' if things == 1 else 'differ'} from the receipts"
+        case Status.BLOCKED:
+            assert host.preflight is not None
+            first, *others = host.preflight.blocking
+            more = f", and {count(len(others), 'other thing')}" if others else ""
+            return f"blocked: {first.summary}{more} ({first.id})"
         case Status.IMPOSSIBLE:
             return f"impossible: {host.why_not}"
         case Status.FAILED:
@@ -197,6 +202,10 @@ def next_step(host: HostResult) -> str | None:
 
     if host.why_not is not None:
         return host.why_not.change
+    if host.status is Status.BLOCKED and host.preflight is not None:
+        first = host.preflight.blocking[0]
+        steps = first.remedy.steps if first.remedy else ()
+        return steps[0] if steps else f"provision preflight --explain {first.id}"
     if host.status is Status.DRIFTED:
         if any(drift.items and {item.id for item in drift.items} == {UNTOUCHED} for drift in host.drift):
             return "delete the files that are wrong: provision up fetches them, and only them, again"

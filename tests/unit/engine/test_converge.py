@@ -66,7 +66,7 @@ class FakeTransport:
         assert entry == "probe"
         if isinstance(self.answer, ProvisionError):
             raise self.answer
-        return self.answer
+        return {**self.answer, "audit": {}} if request.get("audit") else self.answer
 
     def stream(self, entry: str, request: dict[str, Any], **_: Any) -> FakeChannel:
         assert (entry, request["state"]) == ("probe.attend", "/var/lib/provisioner")

@@ -1,0 +1,123 @@
+"""What is audited before anything is changed, and what stays untouched because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provisioner.audit import Audit, Reading, Software
+from provisioner.compat import Settings
+from provisioner.engine.gate import gate, needs_of
+from provisioner.engine.preflight import Terms
+from provisioner.engine.survey import Surveyed, judge
+from provisioner.errors import ProvisionError
+from provisioner.facts import Facts
+from provisioner.hosts.errors import Unreachable
+from provisioner.preflight.needs import Needs
+from provisioner.report import words
+from provisioner.report.result import HostResult, Status
+from tests.unit.compat.test_plan import facts
+from tests.unit.engine.test_converge import FakeTransport
+
+BROKEN = Audit(software=Software(half_configured=Reading("read", ("linux-image-amd64",), "", "status")))
+
+
+class Box(FakeTransport):
+    """A box whose second look, the audit, gives `audit`."""
+
+    def __init__(self, audit: Audit | ProvisionError) -> None:
+        super().__init__("box", [])
+        self.audit = audit
+        self.asked: list[tuple[dict[str, Any], Any]] = []
+
+    def call(self, entry: str, request: dict[str, Any], **how: Any) -> dict[str, Any]:
+        self.asked.append((request, how.get("privilege")))
+        if isinstance(self.audit, ProvisionError):
+            raise self.audit
+        answer = super().call(entry, request)
+        return replace(Facts.decode(answer), audit=self.audit).to_json()
+
+
+def look(box: Box, settings: Settings | None = None, terms: Terms | None = None) -> HostResult:
+    assert isinstance(box.answer, dict)
+    before = Surveyed(judge("box", box.answer, settings or Settings()), box)
+    (after,) = gate([before], terms or Terms())
+    return after.result
+
+
+def blocking(result: HostResult) -> Sequence[str]:
+    return [one.id for one in result.preflight.blocking] if result.preflight else []
+
+
+def test_a_box_that_is_about_to_be_changed_is_audited_without_asking_mirrors() -> None:
+    box = Box(Audit())
+    result = look(box)
+    assert (result.status, blocking(result)) == (Status.DRIFTED, [])
+    ((request, privilege),) = box.asked
+    assert privilege == "auto"
+    assert (request["receipts"], request["audit"]["network"]) == ([], None)
+    assert request["audit"]["volumes"] == ["/var/lib/provisioner"]
+
+
+def test_what_blocks_leaves_the_box_alone_and_names_the_next_step() -> None:
+    result = look(Box(BROKEN))
+    assert (result.status, result.exit_code, blocking(result)) == (
+        Status.BLOCKED, 3, ["packages.half-configured"],
+    )  # fmt: skip
+    assert words.ending(result).startswith("blocked: ")
+    assert "dpkg --configure -a" in (words.next_step(result) or "")
+
+
+def test_a_person_may_know_better() -> None:
+    result = look(Box(BROKEN), terms=Terms(ignore=("packages.half-configured",)))
+    assert (result.status, blocking(result)) == (Status.DRIFTED, [])
+    assert result.preflight is not None
+    found = [one for one in result.preflight.findings if one.id == "packages.half-configured"]
+    assert [(one.status, one.severity) for one in found] == [("warn", "high")]
+
+
+def test_a_box_that_is_gone_by_now_has_failed() -> None:
+    result = look(Box(Unreachable("box: gone", hint="start it")))
+    assert (result.status, result.error, result.hint) == (Status.FAILED, "box: gone", "start it")
+
+
+@pytest.mark.parametrize(
+    ("settings", "privilege"), [(Settings(scope="user"), "none"), (Settings(scope="system"), "auto")]
+)
+def test_who_wants_no_root_is_not_audited_as_root(settings: Settings, privilege: str) -> None:
+    box = Box(Audit())
+    look(box, settings)
+    assert [how for _, how in box.asked] == [privilege]
+
+
+@pytest.mark.parametrize("status", [Status.CONVERGED, Status.IMPOSSIBLE, Status.FAILED])
+def test_a_box_that_would_not_be_changed_is_not_looked_at_again(status: Status) -> None:
+    box = Box(BROKEN)
+    assert isinstance(box.answer, dict)
+    before = Surveyed(replace(judge("box", box.answer, Settings()), status=status), box)
+    assert gate([before], Terms()) == [before]
+    assert box.asked == []
+
+
+def test_what_is_there_already_needs_neither_room_nor_a_network() -> None:
+    result = judge("box", facts().to_json(), Settings())
+    assert result.plan is not None
+    assert result.facts is not None
+    wanted = result.plan.profile.requires
+    fresh = Needs(
+        profile="gemma3-270m",
+        cores=wanted.cores,
+        memory_bytes=wanted.memory_bytes,
+        vram_bytes=0,
+        disk_bytes=wanted.disk_bytes,
+        weights="/var/lib/provisioner",
+        gpu=False,
+        packages=True,
+        downloads=True,
+    )
+    assert needs_of(result.plan, result.drift, result.facts) == fresh
+    clean = [replace(drift, status="clean") for drift in result.drift]
+    assert needs_of(result.plan, clean, result.facts) == replace(fresh, packages=False, downloads=False)
