@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 )
 @click.option("--fix", is_flag=True, help="Mend what is safe to mend, and look again.")
 @click.option("--check", is_flag=True, help="With --fix: only say what it would do; exit 5 if anything.")
+@click.option("--no-packages", is_flag=True, help="Leave the package database alone.")
+@click.option("--bench", is_flag=True, help="Measure the disk and the memory: four seconds, reads only.")
 @click.option("--all", "everything", is_flag=True, help="Show what is fine too, and where it was read.")
 @options.as_json
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write it as JUnit's XML.")
@@ -41,6 +43,8 @@ def command(
     explain: str | None,
     fix: bool,
     check: bool,
+    no_packages: bool,
+    bench: bool,
     everything: bool,
     as_json: bool,
     junit: Path | None,
@@ -62,7 +66,14 @@ def command(
         raise UsageError("--fix together with --root", hint="a recorded machine cannot be mended")
     where = options.where_from(rest)
     purpose, ignore = options.judged_from(rest)
-    terms = Terms(purpose, ignore, strict, network=not no_network and root is None)
+    terms = Terms(
+        purpose,
+        ignore,
+        strict,
+        network=not no_network and root is None,
+        bench=bench,
+        packages=not no_packages,
+    )
     files = {"--junit": junit, "--sarif": sarif, "--html": html}
     for option, path in files.items():
         options.to_write(option, path)

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 _JUDGES = ("provisioner.preflight.judge", "provisioner.report.preflight_words")
 
 RECORDED = "recorded"
+PACKAGES = "software.packages"
 
 
 @dataclass(frozen=True)
 class Terms:
     """How to judge. `purpose` None: inferred of each machine. `ignore`: rules that may not block. `network`:
-    whether each machine is to ask its mirrors for an answer.
+    whether each machine is to ask its mirrors for an answer. `bench`: whether rates are measured, four
+    seconds of it. `packages`: whether the package database is read, which takes longest of what is on disk.
     """
 
     purpose: Purpose | None = None
@@ -35,6 +37,8 @@ class Terms:
     strict: bool = False
     network: bool = True
     needs: Needs = GENERAL
+    bench: bool = False
+    packages: bool = True
 
 
 def audit_all(transports: Sequence[Transport], terms: Terms) -> list[PreflightHost]:
@@ -64,6 +68,8 @@ def request(terms: Terms) -> dict[str, Any]:
         "volumes": [terms.needs.weights] if terms.needs.weights else [],
         "certificates": certificates(),
         "network": {"mirrors": mirrors()} if terms.network else None,
+        "skip": [] if terms.packages else [PACKAGES],
+        "bench": {"path": terms.needs.weights} if terms.bench else None,
     }
     return {"receipts": [], "root": "/", "audit": audit}
 

@@ -146,9 +146,9 @@ def brief(findings: Sequence[Finding], width: int = WIDTH) -> Iterator[Line]:
     for one in concerns(findings):
         said = told(one)
         if one.blocks:
-            yield from _told(said, width)
+            yield from finding(said, width)
         else:
-            yield from _wrapped(said.mark, said.tone, f"{one.summary}{_tag(one)}", width)
+            yield from wrapped(said.mark, said.tone, f"{one.summary}{_tag(one)}", width)
 
 
 def head(host: PreflightHost) -> Iterator[Line]:

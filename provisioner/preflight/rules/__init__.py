@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provisioner.preflight.rule import Rule
-from provisioner.preflight.rules import boot, iommu, links, memory, processor, size, slots, storage
+from provisioner.preflight.rules import bench, boot, iommu, links, memory, processor, size, slots, storage
 
 RULES: tuple[Rule, ...] = (
     *iommu.RULES,
@@ -14,4 +14,5 @@ RULES: tuple[Rule, ...] = (
     *size.RULES,
     *memory.RULES,
     *storage.RULES,
+    *bench.RULES,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Tuple
 
 from ..box import Box
-from . import firmware, iommu, processor, ram, slots
+from . import bench, firmware, iommu, processor, ram, slots
 from .clock import clock
 from .sight import Sight
 from .software import software
@@ -23,15 +23,16 @@ Section = Callable[[Box, Sight], Dict[str, Any]]
 def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str, Any]:
     """All sections. `request`: `volumes` (folders whose disk matters), `certificates` (paths of those that
     sign kernel modules here), `network` ({"mirrors": [{"what", "address"}]}: only then is anything asked of
-    it), `skip` (names of sections that are not wanted; "software.packages" is the part of software that asks
-    the package database, and takes longest).
+    it), `bench` ({"path": folder}, or {} for the place of the weights: only then is anything measured),
+    `skip` (names of sections that are not wanted; "software.packages" is the part of software that asks the
+    package database, and takes longest).
 
     `facts` are those that were read before: operating system, GPUs.
     """
     sight = Sight(box, facts, request)
     found: Dict[str, Any] = {}
     skip = request.get("skip") or ()
-    for name, section in SECTIONS:
+    for name, section in SECTIONS + [one for one in ON_DEMAND if request.get(one[0]) is not None]:
         if name in skip:
             continue
         try:
@@ -41,6 +42,11 @@ def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str,
             box.missing("audit." + name, "%s: %s" % (type(error).__name__, error))
     return found
 
+
+# What takes its time: only when the request has a key of that name.
+ON_DEMAND: List[Tuple[str, Section]] = [
+    ("bench", bench.section),
+]
 
 SECTIONS: List[Tuple[str, Section]] = [
     ("sight", lambda _box, sight: sight.section()),

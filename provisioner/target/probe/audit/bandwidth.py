@@ -1,8 +1,8 @@
 """How fast memory is read: what decides how fast a model generates on a processor.
 
 Each thread looks through a buffer of its own for a byte that is not in it, with the C library's memchr, which
-is written with the processor's widest instructions and runs without the interpreter's lock. Buffers are written
-first: pages that nobody touched are one page of zeros, and a naive copy measures page faults.
+is written with the processor's widest instructions and runs without the interpreter's lock. Buffers are
+written first: pages that nobody touched are one page of zeros, and a naive copy measures page faults.
 """
 
 from __future__ import annotations

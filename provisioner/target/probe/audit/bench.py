@@ -42,13 +42,16 @@ class Extent(NamedTuple):
     size: int
 
 
-def bench(box: Box, sight: Sight) -> Dict[str, Reading]:
-    """`Audit.bench` for the request's `bench`: {"path": the folder of the weights}."""
+def section(box: Box, sight: Sight) -> Dict[str, Reading]:
+    """`Audit.bench` for the request's `bench`: {"path": the folder of the weights, or nothing}."""
     if not box.live:
         why = "a recorded tree has no disk and no memory to measure"
         names = ("sequential", "random", "memory", "memory_one_thread")
         return {name: readings.not_applicable(why) for name in names}
-    return {**disk(sight.request["bench"]["path"]), **bandwidth.memory()}
+    places = sight.facts.get("places", {})
+    scope = "system" if sight.facts["privilege"] == "root" or "user" not in places else "user"
+    path = sight.request["bench"].get("path") or places[scope]["state"]
+    return {**disk(path), **bandwidth.memory()}
 
 
 def disk(path: str) -> Dict[str, Reading]:
@@ -85,7 +88,7 @@ def readable(folder: str) -> List[Extent]:
         fd = os.open(whole, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as failure:
         raise Nothing(
-            "no files of %d MiB together were found there to read, and the disk itself could not be opened (%s)"
+            "no files of %d MiB together were found to read, and the disk itself could not be opened (%s)"
             % (TOO_LITTLE // MIB, failure.strerror)
         ) from failure
     try:
@@ -111,7 +114,9 @@ def files(folder: str, device: int) -> Iterator[Extent]:
 
 
 def large(path: str, device: int) -> Optional[Extent]:
-    """A file worth reading: regular, large, on this device, with its bytes on the disk (no holes), ours to read."""
+    """A file worth reading: regular, large, on this device, with its bytes on the disk (no holes), ours to
+    read.
+    """
     try:
         found = os.lstat(path)
     except OSError:
@@ -188,7 +193,9 @@ def at_random(opened: Opened) -> Reading:
         fd, offset = chunks[pick.randrange(len(chunks))]
         return fd, offset + pick.randrange(CHUNK // PAGE) * PAGE
 
-    return rate(following, PAGE, 1, RANDOM_S, "4 KiB at a time, one at once, around the page cache: " + opened.what)
+    return rate(
+        following, PAGE, 1, RANDOM_S, "4 KiB at a time, one at once, around the page cache: " + opened.what
+    )
 
 
 def rate(
