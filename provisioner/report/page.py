@@ -17,15 +17,29 @@ if TYPE_CHECKING:  # each page's own parts are loaded when it is written
 
 
 def write_page(result: RunResult, path: Path) -> None:
-    """Render the result of a run to `path`, with the plan of each host that has one."""
+    """Render the result of a run to `path`, with the plan and the findings of each host that has them."""
+    from provisioner.report import preflight_words
     from provisioner.report.picture import bars
     from provisioner.report.plan import PlannedHost
     from provisioner.report.plan_words import blocks
+    from provisioner.report.preflight import PreflightHost
 
     def told(host: HostResult) -> list[Block]:
         return blocks(PlannedHost(host.name, host.outline), why=True)
 
-    _write("report.html.j2", path, result=result, words=words, blocks=told, bars=bars)
+    def audited(host: HostResult) -> PreflightHost:
+        return PreflightHost(host.name, host.facts, host.preflight)
+
+    _write(
+        "report.html.j2",
+        path,
+        result=result,
+        words=words,
+        preflight_words=preflight_words,
+        blocks=told,
+        bars=bars,
+        audited=audited,
+    )
 
 
 def write_plan_page(hosts: Sequence[PlannedHost], path: Path) -> None:

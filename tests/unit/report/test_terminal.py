@@ -16,6 +16,7 @@ from provisioner.report.page import write_page
 from provisioner.report.result import HostResult, RunResult, Status
 from provisioner.report.terminal import Terminal
 from tests.unit.compat.test_plan import facts
+from tests.unit.engine.test_gate import BROKEN, Box, look
 
 SMOKE = {
     "text": "a model\nanswers",
@@ -194,3 +195,27 @@ def test_what_was_measured_is_told() -> None:
         "  warning: that is 26% more memory than was predicted; please report it,"
         " with `memory` and `plan` of the run's journal.json"
     )
+
+
+TOLD = """\
+  blocking  /var/lib/provisioner cannot be written to: / is mounted read-only
+            seen    ro
+            wanted  rw
+            why     An environment needs links and programs that may start, weights need files over 4
+                    GB, and both need to be there after a restart.
+            where   in the running system
+            do      1. Look why: `sudo dmesg | grep -i remount` tells of errors on the disk.
+                    2. Where it is on purpose: `sudo mount -o remount,rw /`.
+            check   storage.file-system of folder:/var/lib/provisioner
+box  blocked: /var/lib/provisioner cannot be written to: / is mounted read-only (storage.file-system)
+  next: Look why: `sudo dmesg | grep -i remount` tells of errors on the disk.
+"""
+
+
+def test_what_blocks_is_told_in_full_and_a_warning_in_a_line() -> None:
+    host = look(Box(BROKEN))
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    terminal.findings(host)
+    terminal.ended(host)
+    assert stream.getvalue() == TOLD
