@@ -13,6 +13,7 @@ from provisioner.errors import ProvisionError
 from provisioner.hosts.gather import probe_all
 from provisioner.hosts.transport import Transport
 from provisioner.preflight.needs import GENERAL, Needs
+from provisioner.preflight.request import audit_request
 
 if TYPE_CHECKING:
     from provisioner.preflight.purpose import Purpose
@@ -64,37 +65,18 @@ def audit_recorded(root: str, terms: Terms) -> PreflightHost:
 
 def request(terms: Terms) -> dict[str, Any]:
     """What the probe is asked: no receipts, which may take long to compare, but the audit."""
+    volumes = [terms.needs.weights] if terms.needs.weights else []
+    asked = None
+    if terms.network:
+        from provisioner.profiles.mirrors import mirrors
+
+        asked = mirrors()
     audit = {
-        "volumes": [terms.needs.weights] if terms.needs.weights else [],
-        "certificates": certificates(),
-        "network": {"mirrors": mirrors()} if terms.network else None,
+        **audit_request(volumes, asked),
         "skip": [] if terms.packages else [PACKAGES],
         "bench": {"path": terms.needs.weights} if terms.bench else None,
     }
     return {"receipts": [], "root": "/", "audit": audit}
-
-
-def certificates() -> list[str]:
-    """Where systems keep the certificate of the key that they sign their own kernel modules with."""
-    from provisioner.compat.knowledge import machine_keys
-
-    return list(dict.fromkeys(key.certificate for key in machine_keys()))
-
-
-def mirrors() -> list[dict[str, str]]:
-    """Where the weights of the default profiles come from; the machine adds its own package mirrors."""
-    from provisioner import profiles
-    from provisioner.profiles.origins import hubs, in_line
-
-    found: dict[str, str] = {}
-    for name in profiles.DEFAULTS:
-        model = profiles.load(name).model
-        for source in in_line(model.source, model.mirrors):
-            kind = str(source.get("type"))
-            address = source.get("endpoint") or source.get("url") or hubs().get(kind, {}).get("endpoint")
-            if address:
-                found.setdefault(str(address), model.name)
-    return [{"what": f"weights of {what}", "address": address} for address, what in found.items()]
 
 
 def judged(

@@ -18,7 +18,7 @@ PLAYBOOKS = sorted(layout.playbooks().glob("*.yml"))
 
 def test_there_are_examples_and_playbooks() -> None:
     assert INVENTORIES == ["local", "one-box", "rack"]
-    assert {"up.yml", "verify.yml"} <= {path.name for path in PLAYBOOKS}
+    assert {"up.yml", "preflight.yml", "verify.yml"} <= {path.name for path in PLAYBOOKS}
 
 
 @pytest.mark.parametrize("inventory", INVENTORIES)

@@ -13,7 +13,6 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from provisioner.cli import mending, options
-from provisioner.engine import preflight as engine
 from provisioner.engine.fixes import Fixed
 from provisioner.errors import ProvisionError
 from provisioner.preflight import judge
@@ -91,11 +90,6 @@ def test_what_a_machine_is_asked(
     assert mirrors
     assert all(set(mirror) == {"what", "address"} for mirror in mirrors)
     assert findings["asked"] == (False, None, ())
-
-
-def test_mirrors_are_those_of_the_default_profiles() -> None:
-    hosts = {mirror["address"].split("/")[2].split(".")[0] for mirror in engine.mirrors()}
-    assert hosts == {"huggingface", "modelscope"}
 
 
 @pytest.mark.parametrize(
