@@ -48,7 +48,8 @@ def result(found: Preflight, *, strict: bool, ignore: list[str]) -> dict[str, An
         "failed": bool(bad),
         "purpose": found.purpose,
         "because": found.because,
-        "findings": [masked(asdict(one)) for one in found.findings],
+        # Ansible prints the whole of a failed result.
+        "findings": [masked(asdict(one)) for one in bad or found.findings],
         "msg": masked("\n".join(_line(one) for one in bad) if bad else "\n".join(lines)),
     }
 

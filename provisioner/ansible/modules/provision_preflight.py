@@ -35,7 +35,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What each check says, worst first; docs/json.md describes them.
+  description: What each check says, worst first, as in docs/json.md; when it fails, what it fails on.
   type: list
   returned: always
 purpose:

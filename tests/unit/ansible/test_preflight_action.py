@@ -58,7 +58,12 @@ def test_on_what_it_fails(
 ) -> None:
     result = action.result(found(*findings), strict=strict, ignore=ignore)
     assert (result["changed"], result["failed"], result["msg"]) == (False, failed, message)
-    assert len(result["findings"]) == len(findings)
+    named = [one["id"] for one in result["findings"]]
+    assert named == (
+        [line.partition(":")[0] for line in message.splitlines()]
+        if failed
+        else [one.id for one in worst_first(findings)]
+    )
 
 
 def acted(args: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
