@@ -170,6 +170,15 @@ CGROUPS: dict[str, tuple[str, str, dict[str, str], int | None]] = {
         {"/sys/fs/cgroup/memory/memory.limit_in_bytes": "7\n"},
         7,
     ),
+    "v1, below the container's own": (
+        "4:memory:/docker/x/sub\n",
+        V1.replace("0:32 / ", "0:32 /docker/x "),
+        {
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes": "7\n",
+            "/sys/fs/cgroup/memory/sub/memory.limit_in_bytes": "5\n",
+        },
+        5,
+    ),
     "v1, a look-alike of the mount's root": (
         "4:memory:/docker/xy\n",
         V1.replace("0:32 / ", "0:32 /docker/x "),
