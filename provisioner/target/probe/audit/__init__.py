@@ -10,22 +10,21 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Tuple
 
 from ..box import Box
-from . import bench, firmware, iommu, processor, ram, slots
-from .clock import clock
+from . import bench, clock, firmware, iommu, network, processor, ram, slots, software, volumes
 from .sight import Sight
-from .software import software
-from .volumes import volumes
 
 # Where a section comes from: a function of the box and of what can be seen of it.
 Section = Callable[[Box, Sight], Dict[str, Any]]
 
 
 def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str, Any]:
-    """All sections. `request`: `volumes` (folders whose disk matters), `certificates` (paths of those that
-    sign kernel modules here), `network` ({"mirrors": [{"what", "address"}]}: only then is anything asked of
-    it), `bench` ({"path": folder}, or {} for the place of the weights: only then is anything measured),
-    `skip` (names of sections that are not wanted; "software.packages" is the part of software that asks the
-    package database, and takes longest).
+    """All sections.
+
+    `request`: `volumes` (folders whose disk matters), `certificates` (paths of those that sign kernel modules
+    here), `network` ({"mirrors": [{"what", "address"}], "settings": as a job's `network`}: only then is
+    anything asked of it), `bench` ({"path": folder}, or {} for the place of the weights: only then is
+    anything measured), `skip` (names of sections that are not wanted; "software.packages" is the part of
+    software that asks the package database, and takes longest).
 
     `facts` are those that were read before: operating system, GPUs.
     """
@@ -45,6 +44,7 @@ def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str,
 
 # What takes its time: only when the request has a key of that name.
 ON_DEMAND: List[Tuple[str, Section]] = [
+    ("network", network.section),
     ("bench", bench.section),
 ]
 
@@ -55,7 +55,7 @@ SECTIONS: List[Tuple[str, Section]] = [
     ("iommu", iommu.section),
     ("slots", slots.section),
     ("ram", ram.section),
-    ("volumes", volumes),
-    ("software", software),
-    ("clock", clock),
+    ("volumes", volumes.section),
+    ("software", software.section),
+    ("clock", clock.section),
 ]

@@ -43,7 +43,7 @@ class Timex(ctypes.Structure):
     ]
 
 
-def clock(box: Box, _sight: Sight) -> Dict[str, Any]:
+def section(box: Box, _sight: Sight) -> Dict[str, Any]:
     """`Audit.clock`."""
     if not box.live:
         nothing = readings.hidden(RECORDED)

@@ -9,7 +9,7 @@ from . import drivers, gpu_users, kernels, modules, packages, unattended
 from .sight import Sight
 
 
-def software(box: Box, sight: Sight) -> Dict[str, Any]:
+def section(box: Box, sight: Sight) -> Dict[str, Any]:
     """`Audit.software`."""
     found = kernels.kernels(box, sight)
     releases = [kernel["release"] for kernel in found["kernels"]["value"] or ()]

@@ -39,7 +39,7 @@ DEPTH = 8
 DISKS = 64
 
 
-def volumes(box: Box, sight: Sight) -> Dict[str, Reading]:
+def section(box: Box, sight: Sight) -> Dict[str, Reading]:
     """`Audit.volumes`: for each folder of `folders`."""
     table = mounts(box)
     virtual = sight.virtualization["value"] not in (None, "none")

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from urllib.parse import urljoin, urlsplit
 
 from .errors import shown
-from .net import Link, Net, Origin, content_range, login_of, origin_of
+from .net import Link, Net, Origin, content_range, login_of, origin_of, words_of
 from .pace import retry_after
 from .remote import Remote
 
@@ -260,13 +260,5 @@ def read_some(answer: http.client.HTTPResponse, view: memoryview) -> int:
 def trouble_of(error: Exception, unreached: bool, stall_s: float) -> Trouble:
     """What the network said, in words."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Trouble(f"its certificate is not trusted: {error.verify_message}", lasting=True)
-    if isinstance(error, socket.timeout):
-        return Trouble(f"nothing came for {stall_s:g} s", unreached=unreached)
-    if isinstance(error, socket.gaierror):
-        return Trouble("its name is not known here", unreached=unreached)
-    if isinstance(error, http.client.RemoteDisconnected):
-        return Trouble("it hung up without an answer", unreached=unreached)
-    if isinstance(error, OSError):
-        return Trouble(error.strerror or str(error) or type(error).__name__, unreached=unreached)
-    return Trouble(f"it does not speak HTTP as it should: {type(error).__name__}", unreached=unreached)
+        return Trouble(words_of(error, stall_s), lasting=True)
+    return Trouble(words_of(error, stall_s), unreached=unreached)

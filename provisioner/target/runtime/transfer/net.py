@@ -180,6 +180,21 @@ def _basic(parts: SplitResult) -> str:
     return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
+def words_of(error: Exception, stall_s: float) -> str:
+    """What the network said, in words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, socket.timeout):
+        return f"nothing came for {stall_s:g} s"
+    if isinstance(error, socket.gaierror):
+        return "its name is not known here"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "it hung up without an answer"
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    return f"it does not speak HTTP as it should: {type(error).__name__}"
+
+
 def content_range(text: Optional[str]) -> Tuple[Optional[int], Optional[int], Optional[int]]:
     """(first, last, whole) of a Content-Range header; None for what it does not say."""
     unit, _, rest = (text or "").strip().partition(" ")

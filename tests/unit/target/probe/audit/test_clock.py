@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.target.probe.audit.clock import RECORDED, Timex, clock, newest_package, synchronized
+from provisioner.target.probe.audit.clock import RECORDED, Timex, newest_package, section, synchronized
 from provisioner.target.probe.audit.sight import Sight
 from provisioner.target.probe.box import Box
 
@@ -81,7 +81,7 @@ def test_a_database_that_may_not_be_looked_at(plant: Plant, monkeypatch: pytest.
 
 def test_the_clock_of_this_machine() -> None:
     box = Box()
-    found = clock(box, sight(box))
+    found = section(box, sight(box))
     assert found["now"]["state"] == "read"
     assert abs(found["now"]["value"] - time.time()) < 60
     assert found["synchronized"]["state"] in ("read", "hidden")
@@ -90,4 +90,4 @@ def test_the_clock_of_this_machine() -> None:
 
 def test_a_recorded_tree_has_no_clock(plant: Plant) -> None:
     box = Box(str(plant({"/etc/os-release": "ID=debian\n"})))
-    assert {reading["why"] for reading in clock(box, sight(box)).values()} == {RECORDED}
+    assert {reading["why"] for reading in section(box, sight(box)).values()} == {RECORDED}
