@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provisioner.compat.roles import defaults
 from provisioner.engine.attendance import Attended, attend_all
 from provisioner.engine.converge import connection_variables
-from provisioner.engine.run import HostJob, Sink, run_roles
+from provisioner.engine.run import HostJob, HostOutcome, Sink, run_roles
 from provisioner.errors import ProvisionError
 from provisioner.facts import Facts
 from provisioner.hosts.errors import NoSudo
@@ -20,6 +20,8 @@ from provisioner.preflight.fixes import NAMES, FixName
 ROLE = "preflight_fixes"
 PLAYBOOK = "preflight_fix.yml"
 _APPLY = f"{ROLE}_apply"
+# A kernel of somebody's own has headers in no archive: what else was done must not hang on them.
+_TURNS: tuple[tuple[FixName, ...], ...] = (("time-sync", "unattended-upgrades"), ("kernel-headers",))
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,31 @@ def apply_fixes(hosts: Sequence[ToFix], sink: Sink, *, run: str, access: Access)
     with ExitStack() as locks:
         for attendance in held.values():
             locks.callback(attendance.close)
-        jobs = [_job(host, facts[name], access) for name, host in todo.items()]
-        outcomes = (
-            run_roles(jobs, sink, run=run, become_password=access.become_password, playbook=PLAYBOOK)
-            if jobs
-            else {}
-        )
-    for name, outcome in outcomes.items():
-        failed = ProvisionError(f"{name}: {outcome.error}", hint=outcome.hint) if outcome.error else None
-        ended[name] = Fixed(name, todo[name].fixes, outcome.changed, failed)
+        for name, outcome in _in_turns(todo, facts, sink, run, access).items():
+            failed = ProvisionError(f"{name}: {outcome.error}", hint=outcome.hint) if outcome.error else None
+            ended[name] = Fixed(name, todo[name].fixes, outcome.changed, failed)
     return [ended[host.name] for host in hosts if host.fixes]
+
+
+def _in_turns(
+    todo: Mapping[str, ToFix], facts: Mapping[str, Facts], sink: Sink, run: str, access: Access
+) -> dict[str, HostOutcome]:
+    """Run the role a turn at a time: what one turn did stands in the receipt, whatever the next one does."""
+    outcomes: dict[str, HostOutcome] = {}
+    for number, turn in enumerate(_TURNS):
+        so_far = {name for earlier in _TURNS[: number + 1] for name in earlier}
+        jobs = [
+            _job(host, facts[name], access, so_far)
+            for name, host in todo.items()
+            if set(turn).intersection(host.fixes) and (name not in outcomes or outcomes[name].error is None)
+        ]
+        if jobs:
+            password = access.become_password
+            ran = run_roles(jobs, sink, run=run, become_password=password, playbook=PLAYBOOK)
+            for name, outcome in ran.items():
+                before = outcomes[name].changed if name in outcomes else 0
+                outcomes[name] = replace(outcome, changed=before + outcome.changed)
+    return outcomes
 
 
 def _looked_at(hosts: Sequence[ToFix]) -> dict[str, Facts | ProvisionError]:
@@ -103,11 +120,11 @@ def _looked_at(hosts: Sequence[ToFix]) -> dict[str, Facts | ProvisionError]:
     return found
 
 
-def _job(host: ToFix, facts: Facts, access: Access) -> HostJob:
+def _job(host: ToFix, facts: Facts, access: Access, so_far: set[FixName]) -> HostJob:
     """What Ansible is told: what was fixed before belongs to the receipt too, so it is said again."""
     receipt = facts.receipt(ROLE, "system")
     before = receipt.body.inputs if receipt and receipt.body else {}
-    names = {*host.fixes, *before.get(_APPLY, ())}
+    names = {*so_far.intersection(host.fixes), *before.get(_APPLY, ())}
     standing = host.transport.standing
     target = host.transport.target
     return HostJob(

@@ -132,11 +132,12 @@ def receipt(**inputs: Any) -> dict[str, Any]:
 def test_the_role_runs_under_the_lock_with_the_fixes_that_are_asked_for(ansible: Ansible) -> None:
     transport = FakeTransport()
     assert fix(ansible, ToFix(transport, ("kernel-headers", "time-sync"))) == [
-        Fixed("box", ("kernel-headers", "time-sync"), changed=2)
+        Fixed("box", ("kernel-headers", "time-sync"), changed=4)
     ]
     assert transport.asked == [("probe", "require"), ("probe.attend", "require")]
     assert (ansible.playbook, ansible.locked, transport.channel.closed) == ("preflight_fix.yml", [True], True)
-    (job,) = ansible.jobs
+    first, job = ansible.jobs
+    assert first.variables["preflight_fixes_apply"] == ["time-sync"]
     assert (job.name, job.roles) == ("box", ["preflight_fixes"])
     assert job.variables == {
         "preflight_fixes_apt_lock_timeout": 5,
@@ -211,6 +212,27 @@ def test_what_ansible_says_is_the_hosts_error(ansible: Ansible) -> None:
     (ended,) = fix(ansible, ToFix(FakeTransport(), ("time-sync",)))
     assert ended.error is not None
     assert (ended.error.message, ended.error.hint) == ("box: chrony is masked", "look")
+
+
+def test_headers_come_last_and_only_where_the_rest_went_well(ansible: Ansible) -> None:
+    ansible.errors["bad"] = "chrony is masked"
+    hosts = [
+        ToFix(FakeTransport("bad"), ("time-sync", "kernel-headers")),
+        ToFix(FakeTransport("box"), ("unattended-upgrades", "kernel-headers")),
+        ToFix(FakeTransport("new"), ("kernel-headers",)),
+    ]
+    ended = fix(ansible, *hosts)
+    assert [(one.host, one.changed, one.error is None) for one in ended] == [
+        ("bad", 2, False),
+        ("box", 4, True),
+        ("new", 2, True),
+    ]
+    assert [(job.name, job.variables["preflight_fixes_apply"]) for job in ansible.jobs] == [
+        ("bad", ["time-sync"]),
+        ("box", ["unattended-upgrades"]),
+        ("box", ["unattended-upgrades", "kernel-headers"]),
+        ("new", ["kernel-headers"]),
+    ]
 
 
 def test_a_broken_run_gives_its_locks_back(monkeypatch: pytest.MonkeyPatch) -> None:
