@@ -19,6 +19,7 @@ from provisioner.preflight.rules.machine import (
     not_on_the_bus,
     of_the_machine,
     pci,
+    unknown,
 )
 
 _FOUR_GIB = 1 << 32
@@ -195,7 +196,7 @@ def rebar(case: Case) -> Iterator[Verdict]:
 
 
 def _mapped(case: Case, gpu: Gpu, device: PciDevice) -> Verdict:
-    from provisioner.compat.box import vram_bytes  # the table of cards: only where there is one
+    from provisioner.compat.box import gpu_entry, vram_bytes  # the table of cards: only where there is one
 
     name, subject, limits = card(gpu), pci(device.address), in_guest(case)
     memory = vram_bytes(case.facts, gpu)
@@ -207,7 +208,14 @@ def _mapped(case: Case, gpu: Gpu, device: PciDevice) -> Verdict:
         now = next((bar.size for bar in device.bars.value or () if bar.index == 1 and bar.assigned), None)
     source = device.resizable if options else device.bars
     if now is None:
-        return cannot(source, f"How much {name} maps of its memory", subject=subject)
+        thing = f"How much {name} maps of its memory"
+        if source.state == "read":
+            return unknown(thing, "the BAR that maps it has no address", subject=subject)
+        return cannot(source, thing, subject=subject)
+    shown, model = bool(sizes), gpu_entry(gpu)
+    if device.resizable.state not in ("read", "absent"):
+        limits = f"What the card offers, only root may read. {limits}".strip()
+        sizes = (model.bar1_bytes,) if model and model.bar1_bytes else ()
     evidence = [seen(source, f"{binary(now)} now")]
     if said := attributes.said(case, "rebar"):
         evidence.append(said.evidence)
@@ -229,13 +237,9 @@ def _mapped(case: Case, gpu: Gpu, device: PciDevice) -> Verdict:
         f"Resizable BAR is off for {name}: {binary(now)}{of} of its memory can be mapped at once",
         binary(now),
         binary(best) if best else "more",
-        confidence="confirmed" if sizes else "likely",
+        confidence="confirmed" if shown else "likely",
         remedy=in_firmware(case, "rebar", "on"),
-        **(
-            rest
-            if sizes
-            else {**rest, "limits": f"What the card offers, only root may read. {limits}".strip()}
-        ),
+        **rest,
     )
 
 

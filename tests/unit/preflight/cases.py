@@ -169,3 +169,32 @@ def check(row: Row) -> None:
     assert tuple(map(told, found)) == wanted
     if row.actor is not None:
         assert [one.remedy.actor if one.remedy else "nobody" for one in found] == [row.actor] * len(found)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What one finding (the worst) says beside its sentence: all its evidence, and words of its limits and
+    steps.
+    """
+
+    rule: str
+    given: Mapping[str, Any]
+    observed: str
+    evidence: tuple[str, ...]
+    limits: str = ""
+    step: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.rule}-{self.observed}".replace(" ", "-")[:60]
+
+
+def check_detail(detail: Detail) -> None:
+    """A detail holds; what it does not name is not there."""
+    found = ask(detail.rule, case(**detail.given))[0]
+    assert found.observed == detail.observed
+    assert tuple(one.value for one in found.evidence) == detail.evidence
+    assert detail.limits in found.limits
+    assert bool(detail.limits) == bool(found.limits)
+    steps = " ".join(found.remedy.steps) if found.remedy else ""
+    assert detail.step in steps
+    assert bool(detail.step) == bool(steps)

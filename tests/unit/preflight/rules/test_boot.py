@@ -8,7 +8,18 @@ import pytest
 
 from provisioner.audit import Certificate
 from provisioner.preflight.needs import Needs
-from tests.unit.preflight.cases import Row, absent, ask, broken, case, check, contained, hidden
+from tests.unit.preflight.cases import (
+    Detail,
+    Row,
+    absent,
+    ask,
+    broken,
+    case,
+    check,
+    check_detail,
+    contained,
+    hidden,
+)
 
 MODE, SECURE, MOK = "boot.mode", "boot.secure-boot", "boot.mok"
 LOCKDOWN, TPM, FAST = "boot.lockdown", "boot.tpm", "boot.fast-boot"
@@ -141,6 +152,10 @@ ROWS = (
         "root may read it",
     ),
     Row(
+        "counted, and not compared", MOK, {"firmware": ON | {"certificates": (key(None, "/x"),), "mok_count": 3}},
+        "unknown file:/x: Whether /x is enrolled: the firmware's list of them could not be read",
+    ),
+    Row(
         "certificates hidden", MOK, {"firmware": ON | {"certificates": hidden()}},
         "unknown: The key that signs modules here: only root may read it",
     ),
@@ -163,6 +178,11 @@ ROWS = (
             ("off by the kernel", UEFI | {"kernel_secure_boot": 2}),
             ("not there", UEFI | {"secure_boot": absent()}),
         )
+    ),
+    Row(
+        "on by the variable, off by the kernel", MOK,
+        {"firmware": ON | {"kernel_secure_boot": 2, "certificates": (key(True),)}},
+        LOADS,
     ),
     Row(
         "Secure Boot not readable", MOK, {"firmware": UEFI | {"certificates": (key(True),)}},
@@ -201,6 +221,31 @@ ROWS = (
         "not_applicable: Fast boot: this is a guest: its firmware has no such setting",
     ),
 )  # fmt: skip
+
+
+NO_KEY = "firmware: on; setup mode: no; shim: checks signatures; kernel: on"
+DISTRIBUTION = "A driver that the distribution has signed itself loads even so"
+DETAILS = (
+    Detail(SECURE, {"firmware": OFF}, "firmware: off; setup mode: no; kernel: off", ("0", "0", "2")),
+    Detail(SECURE, {"firmware": OFF | {"setup_mode": 1}}, "firmware: off; setup mode: yes; kernel: off",
+           ("0", "1", "2")),
+    Detail(SECURE, {"firmware": ON}, NO_KEY, ("1", "0", "checks signatures", "3")),
+    Detail(SECURE, {"firmware": UEFI | {"kernel_secure_boot": 2}}, "kernel: off", ("2",)),
+    Detail(SECURE, {"firmware": UEFI | {"secure_boot": absent()}}, "off", ()),
+    Detail(
+        SECURE, {"firmware": ON, "needs": DRIVER},
+        NO_KEY, ("1", "0", "checks signatures", "3"), DISTRIBUTION, "boot.mok",
+    ),
+    Detail(
+        SECURE, {"firmware": ON | {"certificates": (key(None), key(False))}, "needs": DRIVER},
+        NO_KEY, ("1", "0", "checks signatures", "3"), DISTRIBUTION, "boot.mok",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("detail", DETAILS, ids=str)
+def test_detail(detail: Detail) -> None:
+    check_detail(detail)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.unit.preflight.cases import Row, absent, ask, broken, case, check, contained, hidden
+from tests.unit.preflight.cases import (
+    Detail,
+    Row,
+    absent,
+    ask,
+    broken,
+    case,
+    check,
+    check_detail,
+    contained,
+    hidden,
+)
 
 VTD: dict[str, Any] = {"tables": ("DMAR",), "units": ("dmar0", "dmar1"), "options": ()}
 AMD: dict[str, Any] = {"tables": ("IVRS",), "units": ("ivhd0",), "options": ()}
@@ -32,6 +43,11 @@ ROWS = (
     ),
     Row(
         "translates for two", MODE, {"iommu": TRANSLATING, "gpus": 2},
+        "warn warning: VT-d translates every address that a device uses, which stands between the GPUs",
+        "kernel",
+    ),
+    Row(
+        "translates where there are to be several", MODE, {"iommu": TRANSLATING, "purpose": "multi-gpu"},
         "warn warning: VT-d translates every address that a device uses, which stands between the GPUs",
         "kernel",
     ),
@@ -85,6 +101,37 @@ ROWS = (
         {"iommu": AMD | {"units": ()}, "os": {"kernel": "6.1.0-18-cloud-amd64"}, "purpose": "vfio-host"},
         "fail blocking: The firmware offers AMD-Vi, but this cloud kernel has no driver for it",
         "system",
+    ),
+    Row(
+        "a cloud kernel knows VT-d", MODE,
+        {"iommu": UNUSED, "os": {"kernel": "6.1.0-18-cloud-amd64"}, "purpose": "vfio-host"},
+        "fail blocking: The firmware offers VT-d, but the kernel leaves it off",
+        "kernel",
+    ),
+    Row(
+        "known by its units alone", MODE,
+        {"iommu": {"units": ("dmar0",), "groups": {"identity": 3}, "tables": hidden()}},
+        "pass: VT-d is on and lets the host's devices through unchanged",
+    ),
+    Row(
+        "AMD known by its units alone", MODE,
+        {"iommu": {"units": ("ivhd0",), "groups": {"identity": 3}, "tables": hidden()}},
+        "pass: AMD-Vi is on and lets the host's devices through unchanged",
+    ),
+    Row(
+        "known by its table alone", MODE,
+        {"iommu": {"units": ("iommu0",), "groups": {"identity": 3}, "tables": ("DMAR",)}},
+        "pass: VT-d is on and lets the host's devices through unchanged",
+    ),
+    Row(
+        "AMD known by its table alone", MODE,
+        {"iommu": {"units": ("iommu0",), "groups": {"identity": 3}, "tables": ("IVRS",)}},
+        "pass: AMD-Vi is on and lets the host's devices through unchanged",
+    ),
+    Row(
+        "the firmware says on, and offers none", MODE,
+        {"iommu": NONE, "firmware": {"settings": {"VTdFeature": "Enable"}}},
+        "pass info: The firmware offers no IOMMU: it is switched off there, or the machine has none",
     ),
     Row(
         "AMD gave up", MODE, {"iommu": AMD | {"units": ()}, "purpose": "vfio-host"},
@@ -172,6 +219,10 @@ ROWS = (
         "not_applicable: Interrupt remapping: the firmware offers no IOMMU",
     ),
     Row(
+        "tables hidden", REMAPPING, {"iommu": {"tables": hidden(), "interrupt_remapping": hidden()}},
+        "unknown: Interrupt remapping: only root may read it",
+    ),
+    Row(
         "table not readable", REMAPPING, {"iommu": VTD | {"interrupt_remapping": hidden()}},
         "unknown: Interrupt remapping: only root may read it",
     ),
@@ -180,6 +231,63 @@ ROWS = (
         "error: Interrupt remapping: 36 of 48 bytes",
     ),
 )  # fmt: skip
+
+
+HOST = {"purpose": "vfio-host"}
+OFFERED = "The table says what the firmware offers, not whether the kernel uses it."
+SEES = "A guest sees what its hypervisor emulates"
+DETAILS = (
+    Detail(
+        MODE, {"iommu": UNUSED | {"options": ("quiet", "intel_iommu=off")}} | HOST,
+        "table DMAR, no active unit", ("DMAR", "none active", "intel_iommu=off"),
+        step="take `intel_iommu=off` out of",
+    ),
+    Detail(
+        MODE, {"iommu": UNUSED} | HOST,
+        "table DMAR, no active unit", ("DMAR", "none active"), step="add `intel_iommu=on`",
+    ),
+    Detail(
+        MODE, {"iommu": AMD | {"units": ()}, "os": {"kernel": "6.1.0-18-cloud-amd64"}} | HOST,
+        "table IVRS, no active unit", ("IVRS", "none active"), step="linux-image-amd64",
+    ),
+    Detail(
+        MODE, {"iommu": AMD | {"units": ()}} | HOST,
+        "table IVRS, no active unit", ("IVRS", "none active"), step="journalctl -k --grep AMD-Vi",
+    ),
+    Detail(
+        MODE, {"iommu": NONE, "processor": {"vendor": "AuthenticAMD"}} | HOST,
+        "no table of an IOMMU", ("no DMAR, no IVRS",), step="AMD IOMMU on",
+    ),
+    Detail(
+        MODE, {"iommu": NONE, "processor": {"vendor": "GenuineIntel"}} | HOST,
+        "no table of an IOMMU", ("no DMAR, no IVRS",), step="VT-d on",
+    ),
+    Detail(
+        REMAPPING, {"iommu": IDENTITY | {"interrupt_remapping": True}}, "offered", ("yes",), OFFERED,
+    ),
+    Detail(
+        REMAPPING, {"iommu": IDENTITY | {"interrupt_remapping": False}, "sight": GUEST},
+        "not offered", ("no",), SEES, "Interrupt Remapping",
+    ),
+    Detail(
+        REMAPPING, {"iommu": IDENTITY | {"interrupt_remapping": True, "options": ("intremap=off",)}},
+        "intremap=off", ("yes", "intremap=off"), OFFERED, "take `intremap=off` out of",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("detail", DETAILS, ids=str)
+def test_detail(detail: Detail) -> None:
+    check_detail(detail)
+
+
+def test_only_in_a_guest_there_is_talk_of_guests() -> None:
+    seen = IDENTITY | {"interrupt_remapping": True}
+    (found,) = ask(REMAPPING, case(iommu=seen))
+    assert SEES not in found.limits
+    (found,) = ask(REMAPPING, case(iommu=IDENTITY | {"interrupt_remapping": False}, sight=GUEST))
+    assert found.remedy is not None
+    assert found.remedy.actor == "host"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)

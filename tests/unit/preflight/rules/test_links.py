@@ -8,12 +8,14 @@ import pytest
 
 from provisioner.audit import Link
 from tests.unit.preflight.cases import (
+    Detail,
     Row,
     absent,
     ask,
     broken,
     case,
     check,
+    check_detail,
     contained,
     device,
     hidden,
@@ -104,6 +106,14 @@ ROWS = (
         f"unknown {SUBJECT}: Whether the RTX 4090 has all its lanes: the most that it can do is not shown",
     ),
     Row(
+        "a link that is down", LINK, link(Link(None, None, 16.0, 16), CARD),
+        f"not_applicable {SUBJECT}: The link of the RTX 4090: it has none",
+    ),
+    Row(
+        "the port says nothing", LINK, link(Link(16.0, 8, 16.0, 16), Link()),
+        f"pass info {SUBJECT}: The RTX 4090 has x8 lanes, where card and slot can do x16",
+    ),
+    Row(
         "no link", LINK, link(absent("it has no PCI Express link")),
         f"not_applicable {SUBJECT}: The link of the RTX 4090: it has none",
     ),
@@ -140,6 +150,11 @@ ROWS = (
         "firmware",
     ),
     Row(
+        "the firmware says on", SRIOV,
+        one(sriov_functions=16) | {"firmware": {"settings": {"SRIOVSupport": "Enabled"}}},
+        f"pass info {SUBJECT}: The RTX 4090 can be split into 16 virtual functions",
+    ),
+    Row(
         "cannot be split", SRIOV, one(sriov_functions=absent()),
         f"pass {SUBJECT}: The RTX 4090 is one device: it has no SR-IOV",
     ),
@@ -172,6 +187,17 @@ ROWS = (
             f"warn warning {SUBJECT}: A port above the RTX 4090 sends peer traffic up to the processor",
             f"pass pci:{SECOND}: No port above the RTX 4090 redirects peer traffic",
         ),
+    ),
+    Row(
+        "one of two on the bus", ACS, {"slots": {"devices": (device(acs=False),)}, "gpus": 2},
+        (
+            f"unknown pci:{SECOND}: {REDIRECTS}: the PCI bus does not show it",
+            f"pass {SUBJECT}: No port above the RTX 4090 redirects peer traffic",
+        ),
+    ),
+    Row(
+        "no GPU on a host of guests", ACS, {"purpose": "vfio-host"},
+        "not_applicable: Peer traffic (ACS): there is no NVIDIA GPU here",
     ),
     Row("one GPU", ACS, one(acs=True), "not_applicable: Peer traffic (ACS): one GPU has no peer"),
     Row(
@@ -231,6 +257,63 @@ ROWS = (
     ),
     Row("no GPU", NUMA, {}, "not_applicable: The GPU's place: there is no NVIDIA GPU here"),
 )  # fmt: skip
+
+
+IDLE = "only under load"
+BANDWIDTH = "nvidia 0000:01:00.0: 7.876 Gb/s available PCIe bandwidth, limited by 2.5 GT/s PCIe x4 link"
+DETAILS = (
+    Detail(LINK, link(CARD, Link()), "x16 at 16 GT/s now", ("x16 of x16",), IDLE),
+    Detail(LINK, link(Link(None, 16, 16.0, 16)), "x16", ("x16 of x16",), IDLE),
+    Detail(LINK, link(Link(2.5, 16, None, 16)), "x16 at 2.5 GT/s now", ("x16 of x16",), IDLE),
+    Detail(LINK, link(Link(2.5, 16)), "", ("x16",), IDLE),
+    Detail(
+        LINK,
+        link(
+            CARD, CARD,
+            complaints=(
+                "pci 0000:01:00.0: BAR 1: failed", BANDWIDTH.replace("01:00.0", "03:00.0"), BANDWIDTH,
+            ),
+        ),
+        "x16 at 16 GT/s now", ("x16 of x16", "the port can do x16", BANDWIDTH), IDLE,
+    ),
+    Detail(
+        ASPM, {"slots": {"devices": (device(),), "aspm_policy": "default"}, "gpus": 1},
+        "default", ("default",),
+    ),
+    Detail(
+        ASPM,
+        {"slots": {"devices": (device(aspm="l0s l1"),), "aspm_policy": "default"}, "gpus": 2},
+        "default", ("default", "0000:01:00.0: l0s l1"),
+    ),
+    Detail(
+        SRIOV, one(sriov_functions=16) | {"firmware": {"settings": {"SRIOVSupport": "Enabled"}}},
+        "16", ("16", "Enabled"),
+    ),
+    Detail(SRIOV, one(sriov_functions=16), "16", ("16",)),
+    Detail(ACS, two(acs=False), "no redirection", ("does not redirect",)),
+    Detail(
+        ACS, two(acs=True),
+        "ACS redirects peer traffic", ("redirects",), step="setpci -s PORT ECAP_ACS+6.w=0",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("detail", DETAILS, ids=str)
+def test_detail(detail: Detail) -> None:
+    check_detail(detail)
+
+
+@pytest.mark.parametrize(("sight", "actor"), [({}, "firmware"), (GUEST, "host")])
+def test_who_switches_acs_off(sight: dict[str, Any], actor: str) -> None:
+    found = ask(ACS, case(**two(acs=True), sight=sight, purpose="multi-gpu"))[0]
+    assert found.remedy is not None
+    assert found.remedy.actor == actor
+
+
+@pytest.mark.parametrize(("card", "slot", "wanted"), [(16, 16, "x16"), (16, 4, "x8 or more"), (8, 8, "x8")])
+def test_as_many_lanes_are_wanted_as_there_are(card: int, slot: int, wanted: str) -> None:
+    (found,) = ask(LINK, case(**link(Link(2.5, 2, 16.0, card), Link(2.5, 2, 16.0, slot))))
+    assert found.expected == wanted
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)

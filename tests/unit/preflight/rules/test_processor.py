@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.unit.preflight.cases import Row, absent, ask, broken, case, check, elsewhere, hidden
+from tests.unit.preflight.cases import (
+    Detail,
+    Row,
+    absent,
+    ask,
+    broken,
+    case,
+    check,
+    check_detail,
+    elsewhere,
+    hidden,
+)
 
 VIRTUAL, SMT, IDLE, GOVERNOR = "cpu.virtualization", "cpu.smt", "cpu.idle-states", "cpu.governor"
 GUEST = {"virtualization": "kvm"}
@@ -52,6 +63,12 @@ ROWS = (
         "on in the firmware, not in the kernel", VIRTUAL, {"processor": INTEL | {"kernel_extension": False}},
         "pass info likely: VT-x is in the processor and on in the firmware, but the kernel does not use it",
         "kernel",
+    ),
+    Row(
+        "the firmware says on", VIRTUAL,
+        {"processor": HIDDEN_FLAG, "firmware": {"settings": {"VirtualizationTechnology": "Enable"}}},
+        "pass info likely: VT-x is in the processor, and the kernel does not show it: "
+        "most likely it is switched off in the firmware", "firmware",
     ),
     Row(
         "none in silicon", VIRTUAL, {"processor": {"extension": "", "kernel_extension": False}},
@@ -122,6 +139,18 @@ ROWS = (
         "pass: Each core runs one thread",
     ),
     Row(
+        "one thread, the firmware says on", SMT,
+        {
+            "processor": {"smt_active": False},
+            "firmware": {"settings": {"HyperThreadingTechnology": "Enabled"}},
+        },
+        "pass: Each core runs one thread",
+    ),
+    Row(
+        "one thread, by its word", SMT, {"processor": {"smt": "notsupported"}},
+        "pass: Each core runs one thread",
+    ),
+    Row(
         "not shown", SMT, {"processor": {"smt": absent("this kernel knows no SMT")}},
         "unknown: How many threads a core runs: this kernel knows no SMT",
     ),
@@ -150,6 +179,27 @@ ROWS = (
     Row(
         "of a guest without a driver", IDLE, {"processor": {"idle_driver": "none"}, "sight": GUEST},
         "not_applicable: Idle states: this is a guest: its hypervisor puts the processor to sleep",
+    ),
+    Row(
+        "all that are shallow", IDLE,
+        {"processor": DEEP | {"idle_states": ("POLL", "C1", "C1E", "C1_ACPI")}},
+        "pass info: Only shallow idle states are in use: "
+        "the processor wakes at once, and draws more when idle",
+    ),
+    Row(
+        "of a guest with states of no driver", IDLE,
+        {"processor": {"idle_driver": hidden(), "idle_states": ("C1", "C6")}, "sight": GUEST},
+        "pass: The processor sleeps when idle",
+    ),
+    Row(
+        "of a guest, hidden", IDLE,
+        {"processor": {"idle_driver": "haltpoll", "idle_states": hidden("refused")}, "sight": GUEST},
+        "unknown: Idle states: refused",
+    ),
+    Row(
+        "states without a driver's name", IDLE,
+        {"processor": {"idle_driver": absent(), "idle_states": ("C1", "C6")}},
+        "pass: The processor sleeps when idle",
     ),
     Row(
         "of a guest that has them", IDLE, {"processor": DEEP, "sight": GUEST},
@@ -201,10 +251,60 @@ ROWS = (
         "not_applicable: The frequency: this is a guest: its hypervisor sets it",
     ),
     Row(
+        "of a guest that has one", GOVERNOR, {"processor": {"governor": "performance"}, "sight": GUEST},
+        "pass: The frequency follows the governor performance",
+    ),
+    Row(
         "not shown", GOVERNOR, {"processor": {"governor": hidden("refused")}},
         "unknown: The frequency: refused",
     ),
 )  # fmt: skip
+
+
+LOOKS_LIKE_NONE = "A second that the firmware switched off looks like none at all"
+DETAILS = (
+    Detail(VIRTUAL, {"processor": {"kernel_extension": True}}, "on", ("True",)),
+    Detail(
+        VIRTUAL, {"processor": {"extension": ""}}, "neither VT-x nor AMD-V in silicon", ("neither",),
+        step="Another processor",
+    ),
+    Detail(
+        VIRTUAL, {"processor": OFF, "firmware": {"settings": {"Virtualization": "Disabled"}}},
+        "off", ("vmx", "False", "True", "Disabled"), step="irtualization on",
+    ),
+    Detail(SMT, {"processor": {"smt_active": True}}, "on", ("True",)),
+    Detail(SMT, {"processor": {"smt": "off", "smt_active": False}}, "off", ("off", "False")),
+    Detail(SMT, {"processor": {"smt": "forceoff"}}, "forceoff", ("forceoff",)),
+    Detail(
+        SMT, {"processor": {"smt_active": False}}, "one thread a core", ("False",), LOOKS_LIKE_NONE,
+    ),
+    Detail(
+        SMT, {"processor": {"smt": "notsupported"}}, "notsupported", ("notsupported",), LOOKS_LIKE_NONE,
+    ),
+    Detail(SMT, {"firmware": {"settings": {"LogicProc": "Disabled"}}}, "off", ("Disabled",)),
+    Detail(IDLE, {"processor": DEEP}, "POLL, C1E, C6", ("intel_idle", "POLL, C1E, C6")),
+    Detail(IDLE, {"processor": {"idle_states": ("C6",)}}, "C6", ("C6",)),
+    Detail(IDLE, {"processor": {"idle_driver": absent()}}, "none", ("none",)),
+    Detail(
+        IDLE,
+        {
+            "processor": DEEP | {"idle_states": ("POLL",)},
+            "software": {"command_line": "quiet idle=poll"},
+        },
+        "POLL", ("intel_idle", "POLL", "idle=poll"),
+    ),
+    Detail(IDLE, {"processor": DEEP | {"idle_states": ("C1",)}}, "C1", ("intel_idle", "C1")),
+    Detail(
+        GOVERNOR, {"processor": {"governor": "schedutil", "frequency_driver": "acpi-cpufreq"}},
+        "schedutil", ("schedutil", "acpi-cpufreq"),
+    ),
+    Detail(GOVERNOR, {"processor": {"governor": "ondemand"}}, "ondemand", ("ondemand",)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("detail", DETAILS, ids=str)
+def test_detail(detail: Detail) -> None:
+    check_detail(detail)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)

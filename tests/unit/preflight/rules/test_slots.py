@@ -10,12 +10,14 @@ from provisioner.audit import Bar, Resizable, Window
 from provisioner.facts import Gpu
 from tests.unit.preflight.cases import (
     GIB,
+    Detail,
     Row,
     absent,
     ask,
     broken,
     case,
     check,
+    check_detail,
     contained,
     device,
     hidden,
@@ -169,6 +171,48 @@ ROWS = (
         "unknown: Addresses above 4 GiB: all addresses are zero",
     ),
     Row(
+        "just enough", ABOVE,
+        {"slots": slots(SMALL, windows=(Window(0x800000000, 0xFFFFFFFFF),)), "gpus": 1},
+        "pass: Devices get addresses above 4 GiB",
+    ),
+    Row(
+        "the largest of two cards", ABOVE,
+        {
+            "slots": slots(
+                device(resizable=(Resizable(1, SIZES),)),
+                device("0000:02:00.0", vendor="0x1002", resizable=(Resizable(0, SIZES[:3]),)), windows=(),
+            ),
+            "gpus": 1,
+        },
+        "warn warning likely: No room for devices above 4 GiB, and the RTX 4090 could map 32 GiB",
+    ),
+    Row(
+        "the firmware says on, and the window is hidden", ABOVE,
+        {
+            "slots": slots(SMALL, windows=hidden("refused")), "gpus": 1,
+            "firmware": {"settings": {"MmioAbove4Gb": "Enabled"}},
+        },
+        "unknown: Addresses above 4 GiB: refused",
+    ),
+    Row(
+        "a fixed BAR below", ABOVE,
+        {
+            "slots": slots(
+                device(bars=(Bar(1, 64, True, True, 0x80000000, GIB),), resizable=absent()), windows=()
+            )
+        },
+        "warn warning likely: No room for devices above 4 GiB, "
+        "and the display at 0000:01:00.0 could map 1 GiB",
+    ),
+    Row(
+        "a GPU that no bus shows", ABOVE, {"slots": slots(windows=()), "gpus": 1},
+        "pass: Nothing has an address above 4 GiB, and no device here needs one",
+    ),
+    Row(
+        "no bus at all", ABOVE, {"slots": {"devices": absent(), "windows": ()}},
+        "not_applicable: Addresses above 4 GiB: no GPU is here that would need them",
+    ),
+    Row(
         "no bus to be seen", ABOVE, {"slots": {"devices": hidden("refused"), "windows": ()}},
         "unknown: Addresses above 4 GiB: refused",
     ),
@@ -206,7 +250,7 @@ ROWS = (
         "what the card offers hidden", REBAR,
         {"slots": slots(device(bars=(LOW,), resizable=hidden())), "gpus": 2},
         (
-            f"warn warning likely {SUBJECT}: {PART.replace(' of 32 GiB', '')}",
+            f"warn warning likely {SUBJECT}: {PART}",
             "unknown pci:0000:02:00.0: Resizable BAR: the PCI bus does not show it",
         ),
     ),
@@ -234,6 +278,36 @@ ROWS = (
         f"pass info {SUBJECT}: The GPU maps 256 MiB of its memory at a time, and offers no more",
     ),
     Row(
+        "what a card offers hidden that nobody knows", REBAR,
+        {
+            "slots": slots(device(bars=(LOW,), resizable=hidden())),
+            "gpus": [Gpu("0000:01:00.0", "0x10de", "0xffff")],
+        },
+        f"pass info likely {SUBJECT}: Resizable BAR is off for the GPU: "
+        "256 MiB of its memory can be mapped at once",
+        "firmware",
+    ),
+    Row(
+        "less than the memory, and its most", REBAR,
+        {"slots": slots(device(resizable=(Resizable(1, (256 * MIB,), 256 * MIB),))), "gpus": 1},
+        f"pass {SUBJECT}: All of the memory of the RTX 4090 can be mapped at once",
+    ),
+    Row(
+        "a card whose memory nobody knows", REBAR,
+        {
+            "slots": slots(device(resizable=(Resizable(1, SIZES, 256 * MIB),))),
+            "gpus": [Gpu("0000:01:00.0", "0x10de", "0xffff")],
+        },
+        f"pass info {SUBJECT}: Resizable BAR is off for the GPU: "
+        "256 MiB of 32 GiB of its memory can be mapped at once",
+        "firmware",
+    ),
+    Row(
+        "its BAR has no address", REBAR,
+        {"slots": slots(device(bars=(HOMELESS,), resizable=absent())), "gpus": 1},
+        f"unknown {SUBJECT}: How much the RTX 4090 maps of its memory: the BAR that maps it has no address",
+    ),
+    Row(
         "nothing readable", REBAR,
         {"slots": slots(device(bars=hidden("refused"), resizable=hidden())), "gpus": 1},
         f"unknown {SUBJECT}: How much the RTX 4090 maps of its memory: refused",
@@ -249,6 +323,50 @@ ROWS = (
     ),
     Row("no GPU", REBAR, {"slots": slots()}, "not_applicable: Resizable BAR: there is no NVIDIA GPU here"),
 )  # fmt: skip
+
+
+OFF = {"firmware": {"settings": {"MmioAbove4Gb": "Disabled"}}}
+DETAILS = (
+    Detail(
+        ABOVE, {"slots": slots(WHOLE, windows=hidden()), "gpus": 1},
+        "BAR 1 of 0000:01:00.0 at 0x6000000000", ("BAR 1 of 0000:01:00.0 at 0x6000000000",),
+    ),
+    Detail(
+        ABOVE, {"slots": slots(SMALL, windows=()), "gpus": 1},
+        "no window above 4 GiB", ("none above 4 GiB",), step="Above 4G Decoding on",
+    ),
+    Detail(
+        ABOVE, {"slots": slots(SMALL, windows=hidden()), "gpus": 1} | OFF,
+        "no window above 4 GiB", ("Disabled",), step="Above 4G Decoding on",
+    ),
+    Detail(
+        ABOVE, {"slots": slots(WHOLE, complaints=(COMPLAINT,)), "gpus": 1} | OFF,
+        "a window of 256 GiB", ("Disabled", "a window of 256 GiB", COMPLAINT), "every BAR has its address",
+    ),
+    Detail(
+        REBAR,
+        {"slots": slots(SMALL), "gpus": 1, "firmware": {"settings": {"ReSizeBARSupport": "Disabled"}}},
+        "256 MiB", ("256 MiB now", "Disabled"), step="Resizable BAR on",
+    ),
+    Detail(
+        REBAR, {"slots": slots(device(bars=(LOW,), resizable=hidden())), "gpus": 1},
+        "256 MiB", ("256 MiB now",), "only root may read", "Resizable BAR on",
+    ),
+    Detail(REBAR, {"slots": slots(WHOLE), "gpus": 1}, "32 GiB", ("32 GiB now",)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("detail", DETAILS, ids=str)
+def test_detail(detail: Detail) -> None:
+    check_detail(detail)
+
+
+def test_a_window_is_wanted_for_the_whole_memory() -> None:
+    (found,) = ask(REBAR, case(slots=slots(SMALL), gpus=1))
+    assert found.expected == "32 GiB"
+    unknown = [Gpu("0000:01:00.0", "0x10de", "0xffff")]
+    (found,) = ask(REBAR, case(slots=slots(device(bars=(LOW,), resizable=hidden())), gpus=unknown))
+    assert found.expected == "more"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
