@@ -152,7 +152,8 @@ ROWS = (
         "root may read it",
     ),
     Row(
-        "counted, and not compared", MOK, {"firmware": ON | {"certificates": (key(None, "/x"),), "mok_count": 3}},
+        "counted, and not compared", MOK,
+        {"firmware": ON | {"certificates": (key(None, "/x"),), "mok_count": 3}},
         "unknown file:/x: Whether /x is enrolled: the firmware's list of them could not be read",
     ),
     Row(
