@@ -35,7 +35,8 @@ def kernels(box: Box, sight: Sight) -> Dict[str, Any]:
         return {
             "kernels": nothing,
             "gcc": compiler(box),
-            "reboot_wanted_by": nothing,
+            # A container with an init of its own may want to be started again too.
+            "reboot_wanted_by": reboot(box) if any(box.there(path) for path in WANTED) else nothing,
             "command_line": command_line(box) if sight.wsl else nothing,
         }
     return {

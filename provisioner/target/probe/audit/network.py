@@ -208,6 +208,8 @@ def ask(question: Question, patience_s: float) -> Dict[str, Any]:
         return question.mirror(error="%s: %s" % (wrong, wrong.hint) if wrong.hint else str(wrong))
     except (OSError, http.client.HTTPException, ValueError) as failure:
         words = words_of(failure, patience_s)
+        if isinstance(failure, socket.gaierror) and failure.errno == socket.EAI_AGAIN:
+            words = "no name server answers"
         if isinstance(failure, ValueError) and not isinstance(failure, OSError):
             words = str(failure)
         if "certificate" in words:

@@ -99,7 +99,10 @@ def volume(box: Box, path: str, table: List[Dict[str, Any]], virtual: bool) -> R
         path=path,
         mount=mount["point"],
         fs=mount["fs"],
-        options=sorted(set(filter(None, mount["flags"] + mount["options"]))),
+        # Not the folders that an overlay is made of: they are paths of another machine.
+        options=sorted(
+            {one for one in mount["flags"] + mount["options"] if one and not re.match(r"\w+dir\+?=", one)}
+        ),
         total_bytes=size.f_blocks * size.f_frsize,
         free_bytes=size.f_bavail * size.f_frsize,
         # btrfs makes inodes as it needs them, and counts none.
@@ -177,8 +180,11 @@ def disk(box: Box, folder: str) -> Dict[str, Any]:
     way = next((way for pattern, way in WAYS if re.search(pattern, shown + "/")), "")
     if not way and name.startswith("nvme"):
         way = "nvme"
-    if way == "nvme" and first_line(folder + "/device/transport") not in ("", "pcie"):
-        way = "network"
+    if way == "nvme":
+        # A disk that several controllers lead to stands beside them, not below one.
+        controllers = [one for one in names_in(folder + "/device") if re.match(r"nvme\d+$", one)]
+        roads = [first_line("%s/device/%s/transport" % (folder, one)) for one in [".", *controllers]]
+        way = "network" if any(road not in ("", "pcie") for road in roads) else way
     spins = {"0": False, "1": True}.get(first_line(folder + "/queue/rotational"))
     if way in ("virtio", "network", "usb"):
         # The kernel's word for "nobody told me" is 1.

@@ -231,6 +231,11 @@ def test_a_container_has_no_kernel_of_its_own(plant: Plant) -> None:
     }
 
 
+def test_a_container_may_want_to_be_started_again(plant: Plant) -> None:
+    root = plant({"/run/reboot-required": "", "/run/reboot-required.pkgs": "libc6\n"})
+    assert look(root, container="lxc")["reboot_wanted_by"]["value"] == ["libc6"]
+
+
 def test_wsl_gets_its_kernel_from_windows(plant: Plant) -> None:
     found = look(plant(MACHINE), wsl=True)
     assert found["kernels"]["state"] == "not_applicable"

@@ -73,12 +73,16 @@ def test_nobody_is_there() -> None:
     assert (found["seconds"], found["status"], found["error"]) == (None, None, "Connection refused")
 
 
-def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(socket.EAI_NONAME, "its name is not known here"), (socket.EAI_AGAIN, "no name server answers")],
+)
+def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch, code: int, error: str) -> None:
     def unknown(*_: Any) -> None:
-        raise socket.gaierror(-2, "Name or service not known")
+        raise socket.gaierror(code, "in the C library's words")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert look("https://mirror.example/")[0]["error"] == "its name is not known here"
+    assert look("https://mirror.example/")[0]["error"] == error
 
 
 @pytest.fixture
