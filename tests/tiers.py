@@ -75,6 +75,7 @@ def lint_commands() -> list[Command]:
         command("yamllint", "--strict", "."),
         command("lint-imports", "--cache-dir", ".cache/import-linter"),
         command("shellcheck", *shell),
+        command("python", "-m", "scripts.preflight_docs", "--check"),
     ]
     if (ROOT / "roles").is_dir():
         commands += [
