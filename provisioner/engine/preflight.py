@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from provisioner.errors import ProvisionError
 from provisioner.hosts.gather import probe_all
 from provisioner.hosts.transport import Transport
-from provisioner.preflight.needs import GENERAL, Needs
+from provisioner.preflight.needs import ALONE, Needs
 from provisioner.preflight.request import audit_request
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Terms:
     ignore: tuple[str, ...] = ()
     strict: bool = False
     network: bool = True
-    needs: Needs = GENERAL
+    needs: Needs = ALONE
     bench: bool = False
     packages: bool = True
 

@@ -36,3 +36,5 @@ class Needs:
 
 
 GENERAL = Needs()
+ALONE = Needs(downloads=False)
+"""Where nobody has planned anything yet: an address that does not answer is worth a warning, and no more."""

@@ -14,7 +14,7 @@ from provisioner.nearest import nearest_hint
 from provisioner.preflight.explain import find
 from provisioner.preflight.finding import Finding
 from provisioner.preflight.judge import Preflight, preflight
-from provisioner.preflight.needs import GENERAL
+from provisioner.preflight.needs import ALONE
 from provisioner.preflight.purpose import PURPOSES
 from provisioner.preflight.request import audit_request
 from provisioner.profiles.mirrors import mirrors
@@ -33,7 +33,7 @@ class ActionModule(TargetAction):
         ignore = [find(str(identity)).id for identity in args.get("ignore") or []]
         asked = audit_request(mirrors=mirrors() if boolean(args.get("network", True)) else None)
         answer = self.ask("probe", {"receipts": [], "root": "/", "audit": asked}, task_vars)
-        found = preflight(Facts.decode(answer), GENERAL, purpose, ignore=ignore)
+        found = preflight(Facts.decode(answer), ALONE, purpose, ignore=ignore)
         return result(found, strict=boolean(args.get("strict", False)), ignore=ignore)
 
 

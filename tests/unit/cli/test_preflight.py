@@ -19,6 +19,7 @@ from provisioner.preflight import judge
 from provisioner.preflight.explain import explain, explain_json
 from provisioner.preflight.finding import Remedy, worst_first
 from provisioner.preflight.judge import Preflight
+from provisioner.preflight.needs import ALONE
 from provisioner.preflight.purpose import infer
 from tests.unit.cli.test_main import ended
 from tests.unit.report import preflights
@@ -49,7 +50,7 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     told: dict[str, Any] = {"found": RICH}
 
     def preflight(facts: Any, needs: Any, purpose: Any, *, ignore: Any) -> Preflight:
-        told["asked"] = (needs.blocks, purpose, ignore)
+        told["asked"] = (needs, purpose, ignore)
         inferred, _ = infer(facts)
         return Preflight(purpose or inferred, "no sign of virtualization", worst_first(told["found"]))
 
@@ -84,12 +85,12 @@ def test_what_a_machine_is_asked(
     entry, request = box.asked[-1]
     assert (entry, request["receipts"], request["audit"]["network"]) == ("probe", [], None)
     assert all(path.startswith("/") for path in request["audit"]["certificates"])
-    assert findings["asked"] == (False, "vfio-host", ())
+    assert findings["asked"] == (ALONE, "vfio-host", ())
     assert ended(["preflight"], monkeypatch) == 0
     mirrors = box.asked[-1][1]["audit"]["network"]["mirrors"]
     assert mirrors
     assert all(set(mirror) == {"what", "address"} for mirror in mirrors)
-    assert findings["asked"] == (False, None, ())
+    assert findings["asked"] == (ALONE, None, ())
 
 
 @pytest.mark.parametrize(
