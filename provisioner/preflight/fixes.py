@@ -14,7 +14,8 @@ NAMES: tuple[FixName, ...] = get_args(FixName)
 
 @dataclass(frozen=True)
 class Fix:
-    """`does` is what will be changed, `undo` how to take it back by hand; both in words."""
+    """`does` is what will be changed, in words; `undo` the command that takes the usual case of it back (the
+    receipt has each case: another time service, say)."""
 
     does: str
     undo: str
@@ -28,7 +29,7 @@ FIXES: Mapping[FixName, Fix] = {
     "unattended-upgrades": Fix(
         does="unattended upgrades leave the packages of the NVIDIA driver alone "
         "(/etc/apt/apt.conf.d/90provisioner-unattended)",
-        undo="remove /etc/apt/apt.conf.d/90provisioner-unattended",
+        undo="rm /etc/apt/apt.conf.d/90provisioner-unattended",
     ),
     "kernel-headers": Fix(
         does="the package with the headers of the running kernel is installed",

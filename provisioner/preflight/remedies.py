@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from provisioner.audit import Board
 from provisioner.preflight import menus
 from provisioner.preflight.finding import Actor, Remedy
+from provisioner.preflight.fixes import FixName
 from provisioner.preflight.menus import Chip, Setting
 from provisioner.preflight.rule import Case
 
@@ -80,7 +82,11 @@ def kernel_option(case: Case, option: str, *, risk: str = "", drop: bool = False
 
 
 def by_hand(
-    *steps: str, actor: Actor = "system", reboot: bool = False, risk: str = "", fix: str = ""
+    *steps: str,
+    actor: Actor = "system",
+    reboot: bool = False,
+    risk: str = "",
+    fix: FixName | Literal[""] = "",
 ) -> Remedy:
     """Steps that are the same everywhere; `fix`: the name of what `--fix` does for it."""
     return Remedy(actor, steps, reboot=reboot, risk=risk, fix=fix)

@@ -369,6 +369,6 @@ def test_the_kernel_of_a_container_is_its_hosts() -> None:
 
 
 def test_steps_by_hand_are_kept_as_they_are() -> None:
-    assert by_hand("Open it.", "Close it.", actor="owner", risk="It is hot.", fix="lid") == Remedy(
-        "owner", ("Open it.", "Close it."), reboot=False, risk="It is hot.", fix="lid"
+    assert by_hand("Open it.", "Close it.", actor="owner", risk="It is hot.", fix="time-sync") == Remedy(
+        "owner", ("Open it.", "Close it."), reboot=False, risk="It is hot.", fix="time-sync"
     )
