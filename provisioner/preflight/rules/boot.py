@@ -131,20 +131,21 @@ def _disagree(observed: str, firmware: str, kernel: str, rest: Mapping[str, Any]
 
 
 def _enforced(case: Case, observed: str, rest: Mapping[str, Any]) -> Verdict:
-    certificates = case.audit.firmware.certificates.value or ()
+    reading = case.audit.firmware.certificates
+    certificates = reading.value or ()
     if not case.needs.driver or any(one.enrolled for one in certificates):
         return good("Secure Boot is on", observed, weight="info", **rest)
-    if certificates and all(one.enrolled is None for one in certificates):
-        doubt = "Whether the key here is enrolled could not be read."
-    else:
-        doubt = "A driver that the distribution has signed itself loads even so."
+    looked = reading.state in ("read", "absent") and all(one.enrolled is not None for one in certificates)
+    doubt = "A driver that the distribution has signed itself loads even so."
     return bad(
-        "Secure Boot is on, and no key of this machine is enrolled: a driver built here will not load",
+        "Secure Boot is on, and no key of this machine is enrolled: a driver built here will not load"
+        if looked
+        else "Secure Boot is on: a driver built here loads only with an enrolled key, and that was not shown",
         observed,
         "an enrolled key, a signed driver, or Secure Boot off",
         evidence=rest["evidence"],
         limits=f"{doubt} {rest['limits']}".strip(),
-        confidence="likely",
+        confidence="likely" if looked else "heuristic",
         remedy=by_hand(
             "Choose a driver that the distribution signs, where there is one.",
             "Or let DKMS sign it, and enrol its key (see boot.mok).",
@@ -158,7 +159,9 @@ def _enforced(case: Case, observed: str, rest: Mapping[str, Any]) -> Verdict:
 def mok(case: Case) -> Iterator[Verdict]:
     """Whether the certificate that signs modules here is among the keys that the firmware was given."""
     firmware = case.audit.firmware
-    if _not_enforced(case):
+    if firmware.secure_boot.state == "not_applicable":
+        yield cannot(firmware.secure_boot, "The owner's keys (MOK)")
+    elif _not_enforced(case):
         yield inapplicable("The owner's keys (MOK)", "nothing is checked against them: Secure Boot is not on")
     elif firmware.certificates.value:
         for certificate in firmware.certificates.value:

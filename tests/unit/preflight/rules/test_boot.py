@@ -18,6 +18,7 @@ from tests.unit.preflight.cases import (
     check,
     check_detail,
     contained,
+    elsewhere,
     hidden,
 )
 
@@ -90,6 +91,24 @@ ROWS = (
         "warn warning likely: Secure Boot is on, and no key of this machine is enrolled: "
         "a driver built here will not load",
         "system",
+    ),
+    *(
+        Row(
+            f"on before a driver, {name}", SECURE, {"firmware": ON | {"certificates": seen}, "needs": DRIVER},
+            "warn warning heuristic: Secure Boot is on: a driver built here loads only with an enrolled key, "
+            "and that was not shown",
+            "system",
+        )
+        for name, seen in (("list hidden", (key(None), key(False))), ("certificates hidden", hidden()))
+    ),
+    Row(
+        "no firmware at all", SECURE, {"firmware": {"secure_boot": elsewhere("no firmware")}},
+        "not_applicable: Secure Boot: no firmware",
+    ),
+    Row(
+        "no firmware at all", MOK,
+        {"firmware": {"secure_boot": elsewhere("no firmware"), "certificates": ()}},
+        "not_applicable: The owner's keys (MOK): no firmware",
     ),
     Row(
         "on before a driver, no key yet", SECURE, {"firmware": ON | {"certificates": ()}, "needs": DRIVER},
@@ -258,12 +277,6 @@ def test_secure_boot_is_told_as_each_witness_has_it() -> None:
     (found,) = ask(SECURE, case(firmware=ON | {"shim_validates": False, "kernel_secure_boot": 2}))
     assert found.observed == "firmware: on; setup mode: no; shim: checks nothing; kernel: off"
     assert [one.value for one in found.evidence] == ["1", "0", "checks nothing", "2"]
-
-
-def test_a_key_that_may_be_enrolled_is_no_certain_refusal() -> None:
-    (found,) = ask(SECURE, case(firmware=ON | {"certificates": (key(None),)}, needs=DRIVER))
-    assert (found.status, found.confidence) == ("warn", "likely")
-    assert found.limits == "Whether the key here is enrolled could not be read."
 
 
 def test_enrolling_needs_someone_at_the_screen() -> None:
