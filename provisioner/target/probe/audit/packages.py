@@ -15,7 +15,6 @@ from .readings import Malformed, Reading
 UPDATES = "/var/lib/dpkg/updates"
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 RPM = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
-VERSION_LOCKS = ("/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list")
 WHOLE = b"installed"
 # Packages of the driver, not of the container toolkit, CUDA or other things that carry NVIDIA's name.
 DRIVER = re.compile(
@@ -105,8 +104,6 @@ def half_configured(found: Packages) -> Reading:
         return readings.hidden(
             "packages are being installed at this moment (process %d): look again" % found.at_work, LOCKS[0]
         )
-    if found.system == "rpm":
-        return readings.not_applicable("rpm keeps no such state", found.source)
     names = sorted({"%s (%s)" % (one.name, one.state) for one in found.odd if one.broken})
     return readings.read(names, found.source)
 
