@@ -138,6 +138,9 @@ def recorded_machine(root: Path) -> str:
     for part in ("proc", "sys"):
         if not (root / part).is_dir():
             raise UsageError(f"--root {root}: no recorded machine: there is no {part} in it", hint=holds)
+        # A folder of empty ones would be audited as a machine that has nothing.
+        if not any((root / part).iterdir()):
+            raise UsageError(f"--root {root}: no recorded machine: its {part} is empty", hint=holds)
     return str(root.absolute())
 
 

@@ -193,6 +193,7 @@ def test_a_recorded_machine_is_judged_by_the_same_code(
         (["--root", "{here}/file"], "--root {here}/file: a file", f"name a folder; {HOLDS}"),
         (["--root", "{here}"], "--root {here}: no recorded machine: there is no proc in it", HOLDS),
         (["--root", "{here}/half"], "--root {here}/half: no recorded machine: there is no sys in it", HOLDS),
+        (["--root", "{here}/empty"], "--root {here}/empty: no recorded machine: its sys is empty", HOLDS),
         (["--root", "{here}", "--host", "a"], "--root together with --host or -i", "leave one of them out"),
         (["--explain", "boot.mod"], "boot.mod: no such check", "did you mean boot.mode?"),
         (["--check"], "--check without --fix", "preflight changes nothing but with --fix"),
@@ -207,7 +208,8 @@ def test_asked_wrongly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     (tmp_path / "file").touch()
-    (tmp_path / "half/proc").mkdir(parents=True)
+    for made in ("half/proc/1", "empty/proc/1", "empty/sys"):
+        (tmp_path / made).mkdir(parents=True)
     here = str(tmp_path)
     assert ended(["preflight", *(word.replace("{here}", here) for word in argv)], monkeypatch) == 2
     message, hint = (text.replace("{here}", here) for text in (message, hint))
