@@ -62,6 +62,9 @@ def packages(box: Box) -> Packages:
         return _without_dpkg(box)
     try:
         found = parse(data, [box.read(path, 1 << 20) for path in journal(box)])
+    except FileNotFoundError:
+        # A dpkg at work has put that entry into the status file since.
+        return _nothing(readings.hidden("packages are being installed at this moment: look again", UPDATES))
     except OSError as failure:
         return _nothing(readings.hidden(reason(failure, UPDATES), UPDATES))
     except Malformed as wrong:

@@ -175,6 +175,16 @@ def test_a_pipe_in_the_databases_place_is_waited_for_by_nobody(plant: Plant) -> 
     assert look(root)[0]["state"] == "error"
 
 
+def test_an_entry_that_dpkg_takes_away_while_it_is_read(plant: Plant) -> None:
+    files = {"/var/lib/dpkg/status": status(entry("a", WHOLE)), "/var/lib/dpkg/updates/0000": "-> gone"}
+    held, half = look(plant(files))
+    assert (held["state"], held["why"]) == (
+        "hidden",
+        "packages are being installed at this moment: look again",
+    )
+    assert half == held
+
+
 def test_nothing_is_said_of_a_moment_when_packages_change(plant: Plant) -> None:
     root = plant({
         "/var/lib/dpkg/status": status(entry("a", "install ok half-configured")),
