@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from provisioner.facts import Facts
+from provisioner.preflight.judge import preflight
+from provisioner.preflight.purpose import Purpose
 from tests.integration.cli import Provision
 
 from .machine import VirtualMachine, up
@@ -16,51 +19,70 @@ Findings = Mapping[tuple[str, str], Seen]
 """By id and subject."""
 
 BLOCKED = 3
+AUDIT_SECONDS = 180  # two on a free core
 PLAIN_USER = "guest"  # has no way to become root
 OWN_FOLDER = f"folder:/home/{PLAIN_USER}/"
 
 
 @dataclass(frozen=True)
 class Audited:
-    """One state as the audit saw it, as root and as a user who cannot become root."""
+    """One state as the audit saw it: what the command said to root, the facts it went by, and what it said
+    to a user who cannot become root.
+    """
 
     state: State
     findings: Findings
+    facts: Facts
     rootless: Findings
+
+    def judged(self, purpose: Purpose) -> Findings:
+        """The findings of a box that is for something else: the same facts, weighed anew."""
+        return by_subject(asdict(one) for one in preflight(self.facts, purpose=purpose).findings)
 
 
 def look(state: State, folder: Path) -> Audited:
     """Boot a machine in this state, audit it over SSH both ways, and end it."""
     with up(state, f"test-{folder.name}-{state.name}"[:42].rstrip("-"), bound=True) as machine:
         provision = Provision(folder / state.name)
-        root = findings(provision, machine, state.purpose)
-        return Audited(state, root, findings(provision, machine, state.purpose, PLAIN_USER))
+        root, rootless = (audit(provision, machine, user) for user in ("root", PLAIN_USER))
+        return Audited(
+            state, by_subject(root["findings"]), Facts.decode(root["facts"]), by_subject(rootless["findings"])
+        )
 
 
-def findings(provision: Provision, machine: VirtualMachine, purpose: str, user: str = "root") -> Findings:
+def audit(provision: Provision, machine: VirtualMachine, user: str) -> dict[str, Any]:
     """`provision preflight` as a user types it; AssertionError with all it said when it could not look."""
-    where = ("--host", machine.alias(user), "--ssh-config", str(machine.ssh_config), "--no-network", "--json")
-    said = provision("preflight", *where, *(["--purpose", purpose] if purpose else []), timeout=120)
+    where = ("--host", machine.alias(user), "--ssh-config", str(machine.ssh_config))
+    said = provision("preflight", *where, "--no-network", "--json", timeout=AUDIT_SECONDS)
     assert said.code in (0, BLOCKED), said.text
-    return in_document(said.document)
+    host: dict[str, Any] = said.host(machine.alias(user))
+    return host
 
 
-def in_document(document: Mapping[str, Any]) -> Findings:
-    """The findings of a document about one machine."""
-    (host,) = document["hosts"]
+def by_subject(findings: Iterable[Mapping[str, Any]]) -> Findings:
+    """The findings of a document."""
     return {
-        (one["id"], one["subject"]): (one["status"], one["severity"], one["observed"])
-        for one in host["findings"]
+        (one["id"], one["subject"]): (one["status"], one["severity"], one["observed"]) for one in findings
     }
 
 
-def flips(before: Findings, after: Findings) -> set[Flip]:
+def flips(before: Findings, after: Findings, purpose: Purpose | Literal[""] = "") -> set[Flip]:
     """Everything that differs between two machines."""
     return {
-        Flip(*key[:1], before.get(key), after.get(key), subject=key[1])
+        Flip(key[0], before.get(key), after.get(key), key[1], purpose)
         for key in {*before, *after}
         if before.get(key) != after.get(key)
     }
+
+
+def all_flips(before: Audited, after: Audited) -> set[Flip]:
+    """The same for every purpose of the state; one that every purpose has is told once."""
+    plain = flips(before.findings, after.findings)
+    found = set(plain)
+    for purpose in after.state.purposes:
+        special = flips(before.judged(purpose), after.judged(purpose), purpose)
+        found |= {flip for flip in special if replace(flip, purpose="") not in plain}
+    return found
 
 
 def contradictions(root: Findings, rootless: Findings) -> dict[tuple[str, str], tuple[Seen | None, Seen]]:
@@ -80,13 +102,13 @@ def contradictions(root: Findings, rootless: Findings) -> dict[tuple[str, str], 
 def table(state: State, found: set[Flip]) -> str:
     """The flips as they would stand in states.py, for whoever has to change them."""
     lines = [f"{state.name} beside {state.base}:"]
-    for flip in sorted(found, key=lambda one: (one.id, one.subject)):
-        subject = f", {flip.subject!r}" if flip.subject else ""
-        lines += [
-            f"    Flip({flip.id!r},",
-            f"         {flip.before!r},",
-            f"         {flip.after!r}{subject}),",
-        ]
+    for flip in sorted(found, key=lambda one: (one.purpose, one.id, one.subject)):
+        rest = "".join(
+            f", {name}={value!r}"
+            for name, value in (("subject", flip.subject), ("purpose", flip.purpose))
+            if value
+        )
+        lines.append(f"    Flip({flip.id!r}, {flip.before!r}, {flip.after!r}{rest}),")
     return "\n".join(lines)
 
 

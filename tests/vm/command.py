@@ -36,8 +36,14 @@ def qemu(state: State, made: Image, home: Path, port: int) -> list[str]:
         *("-kernel", str(made.signed if uefi else made.kernel)),
         *("-initrd", str(made.initrd)),
         *("-append", " ".join((OPTIONS, *state.options))),
+        *(word for path in tables(state, home) for word in ("-smbios", f"file={path}")),
         *(word for argument in state.qemu for word in argument.split(" ", 1)),
     ]
+
+
+def tables(state: State, home: Path) -> dict[Path, bytes]:
+    """The structures of the state's SMBIOS, by the file that QEMU reads each from."""
+    return {home / f"smbios-{number}.bin": content for number, content in enumerate(state.tables)}
 
 
 def _pflash(home: Path) -> list[str]:

@@ -22,7 +22,7 @@ from tests.lab.process import LabError, run
 from tests.lab.wait import until
 
 from . import host, image
-from .command import qemu
+from .command import qemu, tables
 from .firmware import variables
 from .states import State, named
 
@@ -208,6 +208,8 @@ def _claim(name: str) -> Path:
 def _start(machine: VirtualMachine, state: State, made: image.Image, *, bound: bool) -> VirtualMachine:
     """Start QEMU on a port of its own. A port that another took in between is said by QEMU's quick end."""
     variables(state.firmware, machine.home)
+    for path, content in tables(state, machine.home).items():
+        path.write_bytes(content)
     with cache.lock("vm-ports"):
         taken = {other.port for other in machines()}
         port = next(port for port in random.sample(PORTS, 200) if port not in taken and _free(port))

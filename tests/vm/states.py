@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from provisioner.preflight.purpose import Purpose
 from tests.lab.process import LabError
 
+from . import smbios
 from .firmware import Firmware
 
 # Without the processor's hypervisor bit, under a server board's name: the verdicts are those of a machine
@@ -18,7 +21,10 @@ PRESENTED = (
     "-smbios type=1,manufacturer=Supermicro,product=SYS-1029P-WTR",
     "-smbios type=2,manufacturer=Supermicro,product=X11DDW-NT",
 )
+IOMMU_MATTERS: tuple[Purpose, ...] = ("multi-gpu", "vfio-host")
 PLAIN = "qemu64,-hypervisor"
+UEFI = (smbios.bios(uefi=True),)
+NEW_SMBIOS = "smbios-entry-point-type=64"
 VT_D = "kernel-irqchip=split"
 REMAPPING = "-device intel-iommu,intremap=on"
 
@@ -29,18 +35,22 @@ Seen = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """A finding of `base` and of the state: None where there is none."""
+    """A finding of `base` and of the state: None where there is none. `purpose`: for a box that is for this,
+    and not for what it is taken for.
+    """
 
     id: str
     before: Seen | None
     after: Seen | None
     subject: str = ""
+    purpose: Purpose | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A machine. `options` go to the kernel's command line; `purpose` is what the audit is told that the
-    box is for, "" as inferred. `base` "" is a machine that others are compared with.
+    """A machine. `options` go to the kernel's command line; `tables` are structures of its SMBIOS;
+    `purposes`: it is judged for these too, beside what it is taken for. `base` "" is a machine that others
+    are compared with.
     """
 
     name: str
@@ -53,30 +63,31 @@ class State:
     memory: str = "1024"
     qemu: tuple[str, ...] = PRESENTED
     options: tuple[str, ...] = ()
-    purpose: str = ""
+    tables: tuple[bytes, ...] = (smbios.bios(uefi=False),)
+    purposes: tuple[Purpose, ...] = ()
     flips: tuple[Flip, ...] = ()
 
 
 STATES: Sequence[State] = (
     State("bios", "SeaBIOS, nothing of note"),
-    State("uefi", "OVMF with an owner's keys, Secure Boot off", firmware="uefi"),
-    State("secure-boot", "Secure Boot on, the kernel signed by the owner", "uefi", "secure-boot"),
-    State("setup-mode", "no keys: Secure Boot cannot be on", "uefi", "setup-mode"),
-    State("csm", "started as a PC BIOS by firmware that knows UEFI", "bios",
-          qemu=(*PRESENTED, "-smbios type=0,uefi=on")),
+    State("uefi", "OVMF with an owner's keys, Secure Boot off", firmware="uefi", tables=UEFI),
+    State("secure-boot", "Secure Boot on, a kernel of the owner's", "uefi", "secure-boot", tables=UEFI),
+    State("setup-mode", "no keys: Secure Boot cannot be on", "uefi", "setup-mode", tables=UEFI),
+    State("csm", "started as a PC BIOS by firmware that knows UEFI", "bios", tables=UEFI),
     State("vt-d-off", "VT-d in the firmware, the kernel told to leave it", machine=VT_D,
           qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=off",)),
     State("vt-d", "VT-d translates", "vt-d-off", machine=VT_D,
-          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on",)),
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on",), purposes=IOMMU_MATTERS),
     State("vt-d-passthrough", "VT-d with identity groups", "vt-d-off", machine=VT_D,
-          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu=pt")),
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu=pt"), purposes=IOMMU_MATTERS),
     State("vt-d-strict", "VT-d translates and flushes at once", "vt-d-off", machine=VT_D,
-          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu.strict=1")),
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu.strict=1"), purposes=IOMMU_MATTERS),
     State("amd", "an AMD processor, no IOMMU", cpu="EPYC-Rome,-hypervisor"),
     State("amd-vi", "AMD-Vi translates", "amd", cpu="EPYC-Rome,-hypervisor",
-          qemu=(*PRESENTED, "-device amd-iommu")),
+          qemu=(*PRESENTED, "-device amd-iommu"), purposes=IOMMU_MATTERS),
     State("amd-vi-off", "AMD-Vi in the firmware, the kernel told to leave it", "amd-vi",
-          cpu="EPYC-Rome,-hypervisor", qemu=(*PRESENTED, "-device amd-iommu"), options=("amd_iommu=off",)),
+          cpu="EPYC-Rome,-hypervisor", qemu=(*PRESENTED, "-device amd-iommu"), options=("amd_iommu=off",),
+          purposes=IOMMU_MATTERS),
     State("big-bar", "a device with a BAR of 8 GiB, placed above 4 GiB", "bios",
           qemu=(*PRESENTED, "-device pci-testdev,membar=8G")),
     State("big-bar-unplaced", "the same, and no addresses above 4 GiB", "big-bar",
@@ -84,6 +95,10 @@ STATES: Sequence[State] = (
     State("two-cores", "two cores of one thread each", cpu="Nehalem,-hypervisor", smp="2,cores=2,threads=1"),
     State("smt", "two cores of two threads each", "two-cores", cpu="Nehalem,-hypervisor",
           smp="4,cores=2,threads=2"),
+    State("two-modules", "two memory modules of 1 GiB in four sockets", memory="2048", machine=NEW_SMBIOS,
+          tables=(smbios.bios(uefi=False), *smbios.memory(2, 4, 1024))),
+    State("one-module", "one memory module of 1 GiB in four sockets", "two-modules", memory="2048",
+          machine=NEW_SMBIOS, tables=(smbios.bios(uefi=False), *smbios.memory(1, 4, 1024))),
     State("guest", "the same machine, and the processor says that it is a guest", "bios", cpu="qemu64"),
 )  # fmt: skip
 

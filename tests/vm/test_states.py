@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from .audit import beside, contradictions, flips, table
+from .audit import all_flips, beside, contradictions, table
 from .conftest import Looked
 from .states import STATES, State
 
@@ -15,7 +15,7 @@ COMPARED = [state for state in STATES if state.base]
 
 @pytest.mark.parametrize("state", COMPARED, ids=lambda state: state.name)
 def test_the_findings_flip_with_the_state_and_nothing_else_does(state: State, looked: Looked) -> None:
-    found = flips(looked(beside(state)).findings, looked(state).findings)
+    found = all_flips(looked(beside(state)), looked(state))
     assert found == set(state.flips), table(state, found)
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.vm.audit import Findings, contradictions, flips, in_document, table
+from provisioner.facts import Facts
+from tests.vm.audit import Audited, Findings, all_flips, by_subject, contradictions, flips, table
 from tests.vm.states import Flip, Seen, State
 
 GOOD: Seen = ("pass", "none", "on")
 BAD: Seen = ("warn", "high", "off")
 UNKNOWN: Seen = ("unknown", "none", "")
+SYSTEM = {"id": "debian", "version_id": "13", "kernel": "6.12", "arch": "x86_64"}
 NONE: Seen = ("not_applicable", "none", "")
 
 
 def test_findings_by_id_and_subject() -> None:
     one = {"id": "pci.link", "subject": "pci:1", "status": "pass", "severity": "none", "observed": "x16"}
-    document = {"hosts": [{"findings": [one | {"summary": "fine"}]}]}
-    assert in_document(document) == {("pci.link", "pci:1"): ("pass", "none", "x16")}
+    assert by_subject([one | {"summary": "fine"}]) == {("pci.link", "pci:1"): ("pass", "none", "x16")}
 
 
 def test_flips_are_what_changed_came_or_went() -> None:
@@ -27,6 +28,17 @@ def test_flips_are_what_changed_came_or_went() -> None:
         Flip("c", BAD, None, "pci:1"),
         Flip("d", None, GOOD),
     }
+
+
+def test_a_flip_that_every_purpose_has_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, own = Flip("a", GOOD, BAD), Flip("b", GOOD, BAD, purpose="multi-gpu")
+    state = State("x", "", "y", purposes=("multi-gpu",))
+    facts = Facts.decode({"schema": 1, "python": None, "os": SYSTEM, "uid": 0})
+    before = Audited(state, {("a", ""): GOOD, ("b", ""): GOOD}, facts, {})
+    after = Audited(state, {("a", ""): BAD, ("b", ""): GOOD}, facts, {})
+    said = {id(before): before.findings, id(after): {("a", ""): BAD, ("b", ""): BAD}}
+    monkeypatch.setattr(Audited, "judged", lambda self, _purpose: said[id(self)])
+    assert all_flips(before, after) == {shared, own}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +64,7 @@ def test_a_users_own_folder_is_no_contradiction() -> None:
 
 
 def test_the_table_can_be_pasted() -> None:
-    found = {Flip("b", GOOD, None), Flip("a", GOOD, BAD, "pci:1")}
+    found = {Flip("b", GOOD, None), Flip("a", GOOD, BAD, "pci:1", "multi-gpu")}
     text = table(State("smt", "", "two-cores"), found)
     heading, _, rest = text.partition("\n")
     assert heading == "smt beside two-cores:"

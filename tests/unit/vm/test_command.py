@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.vm.command import qemu
+from tests.vm.command import qemu, tables
 from tests.vm.image import Image
 from tests.vm.states import State
 
@@ -21,18 +21,21 @@ DISK = (
 
 def test_a_machine_with_seabios() -> None:
     state = State("x", "", machine="kernel-irqchip=split", qemu=("-device intel-iommu,intremap=on",),
-                  options=("iommu=pt",), cpu="qemu64", smp="2", memory="512")  # fmt: skip
+                  options=("iommu=pt",), cpu="qemu64", smp="2", memory="512",
+                  tables=(b"a", b"b"))  # fmt: skip
     argv = qemu(state, MADE, HOME, 30001)
     options = "root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0 iommu=pt"
     assert options in argv
     assert " ".join(argv) == (
         f"{COMMON} -M q35,kernel-irqchip=split -cpu qemu64 -smp 2 -m 512 {DISK}"
-        f" -kernel /made/vmlinuz -initrd /made/initrd -append {options} -device intel-iommu,intremap=on"
+        f" -kernel /made/vmlinuz -initrd /made/initrd -append {options}"
+        " -smbios file=/vms/box/smbios-0.bin -smbios file=/vms/box/smbios-1.bin"
+        " -device intel-iommu,intremap=on"
     )
 
 
 def test_a_machine_with_uefi_boots_the_signed_kernel_and_has_variables_of_its_own() -> None:
-    argv = qemu(State("x", "", firmware="secure-boot", qemu=()), MADE, HOME, 30001)
+    argv = qemu(State("x", "", firmware="secure-boot", qemu=(), tables=()), MADE, HOME, 30001)
     assert " ".join(argv) == (
         f"{COMMON} -M q35,smm=on -cpu qemu64,-hypervisor -smp 1 -m 1024"
         " -global driver=cfi.pflash01,property=secure,value=on"
@@ -41,3 +44,8 @@ def test_a_machine_with_uefi_boots_the_signed_kernel_and_has_variables_of_its_ow
         " -kernel /made/vmlinuz.signed -initrd /made/initrd"
         " -append root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0"
     )
+
+
+def test_each_structure_has_a_file() -> None:
+    found = tables(State("x", "", tables=(b"a", b"b")), HOME)
+    assert found == {HOME / "smbios-0.bin": b"a", HOME / "smbios-1.bin": b"b"}
