@@ -80,7 +80,7 @@ def prepare(say: Callable[[str], None], *, rebuild: bool = False) -> None:
 
 def packages_for(commands: Iterable[str], available: Callable[[str], bool] | None = None) -> list[str]:
     """The packages that bring these commands, of those that this release has."""
-    known = available or _available
+    known = available or is_available
     names = dict.fromkeys(name for command in commands for name in PACKAGES[command])
     return [name for name in names if known(name)]
 
@@ -122,5 +122,6 @@ def cgroup_arguments(v2: bool | None = None) -> list[str]:
     return ["--volume=/sys/fs/cgroup:/sys/fs/cgroup:ro"]
 
 
-def _available(package: str) -> bool:
+def is_available(package: str) -> bool:
+    """Does this release have a package of that name?"""
     return run(["apt-cache", "show", "--no-all-versions", package], check=False).returncode == 0

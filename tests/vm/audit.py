@@ -21,6 +21,8 @@ Findings = Mapping[tuple[str, str], Seen]
 BLOCKED = 3
 AUDIT_SECONDS = 180  # two on a free core
 PLAIN_USER = "guest"  # has no way to become root
+# What these observe is a number that no two boots share to the last digit; how it is judged, they do.
+MEASURED = {"memory.size", "storage.space"}
 OWN_FOLDER = f"folder:/home/{PLAIN_USER}/"
 
 
@@ -62,7 +64,12 @@ def audit(provision: Provision, machine: VirtualMachine, user: str) -> dict[str,
 def by_subject(findings: Iterable[Mapping[str, Any]]) -> Findings:
     """The findings of a document."""
     return {
-        (one["id"], one["subject"]): (one["status"], one["severity"], one["observed"]) for one in findings
+        (one["id"], one["subject"]): (
+            one["status"],
+            one["severity"],
+            "measured" if one["id"] in MEASURED else one["observed"],
+        )
+        for one in findings
     }
 
 

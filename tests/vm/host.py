@@ -26,15 +26,21 @@ PACKAGES = {
 # Firmware with Secure Boot, and the owner's key of its example variables.
 OVMF = Path("/usr/share/OVMF")
 OWNER_KEY = Path("/usr/share/ovmf/PkKek-1-snakeoil.key")
-FILES = (OVMF / "OVMF_CODE_4M.secboot.fd", OVMF / "OVMF_VARS_4M.snakeoil.fd", OWNER_KEY)
-FILES_PACKAGE = "ovmf"
+# QEMU's graphics card of a size that can be chosen; its package is its own since Debian 13.
+QXL = Path("/usr/lib/x86_64-linux-gnu/qemu/hw-display-qxl.so")
+FILES = {
+    OVMF / "OVMF_CODE_4M.secboot.fd": "ovmf",
+    OVMF / "OVMF_VARS_4M.snakeoil.fd": "ovmf",
+    OWNER_KEY: "ovmf",
+    QXL: "qemu-system-modules-spice",
+}
 PREPARE = "python -m tests.vm prepare"
 
 
 def missing(which: Callable[[str], str | None] = shutil.which) -> dict[str, str]:
     """What is not there, a command or a file, with the package that brings it."""
     commands = {name: package for name, package in PACKAGES.items() if which(name) is None}
-    return commands | {str(path): FILES_PACKAGE for path in FILES if not path.is_file()}
+    return commands | {str(path): package for path, package in FILES.items() if not path.is_file()}
 
 
 def obstacles() -> list[str]:
@@ -59,5 +65,5 @@ def prepare(say: Callable[[str], None]) -> None:
     if lacking := missing():
         say(f"not installed yet: {' '.join(lacking)}")
         run(["apt-get", "update"], timeout=300)
-        lab_host.install(sorted(set(lacking.values())), say)
+        lab_host.install([name for name in sorted(set(lacking.values())) if lab_host.is_available(name)], say)
     require()

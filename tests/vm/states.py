@@ -68,20 +68,62 @@ class State:
     flips: tuple[Flip, ...] = ()
 
 
+DMAR_UNUSED: Seen = ("pass", "info", "table DMAR, no active unit")
+DMAR_WANTED: Seen = ("fail", "blocking", "table DMAR, no active unit")
+
 STATES: Sequence[State] = (
     State("bios", "SeaBIOS, nothing of note"),
     State("uefi", "OVMF with an owner's keys, Secure Boot off", firmware="uefi", tables=UEFI),
-    State("secure-boot", "Secure Boot on, a kernel of the owner's", "uefi", "secure-boot", tables=UEFI),
-    State("setup-mode", "no keys: Secure Boot cannot be on", "uefi", "setup-mode", tables=UEFI),
-    State("csm", "started as a PC BIOS by firmware that knows UEFI", "bios", tables=UEFI),
-    State("vt-d-off", "VT-d in the firmware, the kernel told to leave it", machine=VT_D,
-          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=off",)),
+    State("secure-boot", "Secure Boot on, a kernel of the owner's", "uefi", "secure-boot", tables=UEFI,
+          flips=(
+              Flip("boot.lockdown", ("pass", "none", "none"), ("pass", "info", "integrity")),
+              Flip("boot.mok", ("not_applicable", "none", ""), ("pass", "none", "no certificate")),
+              Flip("boot.secure-boot",
+                   ("pass", "none", "firmware: off; setup mode: no; kernel: off"),
+                   ("pass", "info", "firmware: on; setup mode: no; kernel: on")),
+          )),
+    State("setup-mode", "no keys: Secure Boot cannot be on", "uefi", "setup-mode", tables=UEFI,
+          flips=(
+              Flip("boot.secure-boot",
+                   ("pass", "none", "firmware: off; setup mode: no; kernel: off"),
+                   ("pass", "none", "firmware: off; setup mode: yes; kernel: off")),
+          )),
+    State("csm", "started as a PC BIOS by firmware that knows UEFI", "bios", tables=UEFI,
+          flips=(
+              Flip("boot.mode", ("pass", "info", "legacy"),
+                   ("warn", "warning", "legacy boot, UEFI-capable firmware")),
+          )),
+    State("vt-d-off", "VT-d in the firmware, the kernel told to leave it", "bios", machine=VT_D,
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=off",),
+          flips=(
+              Flip("iommu.interrupt-remapping", ("not_applicable", "none", ""), ("pass", "none", "offered")),
+              Flip("iommu.mode", ("pass", "info", "no table of an IOMMU"), DMAR_UNUSED),
+          )),
     State("vt-d", "VT-d translates", "vt-d-off", machine=VT_D,
-          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on",), purposes=IOMMU_MATTERS),
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on",), purposes=IOMMU_MATTERS,
+          flips=(
+              Flip("iommu.mode", DMAR_UNUSED, ("pass", "info", "VT-d on, groups: 4 DMA-FQ")),
+              Flip("iommu.mode", DMAR_UNUSED, ("warn", "warning", "VT-d on, groups: 4 DMA-FQ"),
+                   purpose="multi-gpu"),
+              Flip("iommu.mode", DMAR_WANTED, ("pass", "none", "VT-d on, groups: 4 DMA-FQ"),
+                   purpose="vfio-host"),
+          )),
     State("vt-d-passthrough", "VT-d with identity groups", "vt-d-off", machine=VT_D,
-          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu=pt"), purposes=IOMMU_MATTERS),
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu=pt"), purposes=IOMMU_MATTERS,
+          flips=(
+              Flip("iommu.mode", DMAR_UNUSED, ("pass", "none", "VT-d on, groups: 4 identity")),
+              Flip("iommu.mode", DMAR_WANTED, ("pass", "none", "VT-d on, groups: 4 identity"),
+                   purpose="vfio-host"),
+          )),
     State("vt-d-strict", "VT-d translates and flushes at once", "vt-d-off", machine=VT_D,
-          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu.strict=1"), purposes=IOMMU_MATTERS),
+          qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu.strict=1"), purposes=IOMMU_MATTERS,
+          flips=(
+              Flip("iommu.mode", DMAR_UNUSED, ("pass", "info", "VT-d on, groups: 4 DMA")),
+              Flip("iommu.mode", DMAR_UNUSED, ("warn", "warning", "VT-d on, groups: 4 DMA"),
+                   purpose="multi-gpu"),
+              Flip("iommu.mode", DMAR_WANTED, ("pass", "none", "VT-d on, groups: 4 DMA"),
+                   purpose="vfio-host"),
+          )),
     State("amd", "an AMD processor, no IOMMU", cpu="EPYC-Rome,-hypervisor"),
     State("amd-vi", "AMD-Vi translates", "amd", cpu="EPYC-Rome,-hypervisor",
           qemu=(*PRESENTED, "-device amd-iommu"), purposes=IOMMU_MATTERS),
@@ -91,7 +133,15 @@ STATES: Sequence[State] = (
     State("big-bar", "a device with a BAR of 8 GiB, placed above 4 GiB", "bios",
           qemu=(*PRESENTED, "-device pci-testdev,membar=8G")),
     State("big-bar-unplaced", "the same, and no addresses above 4 GiB", "big-bar",
-          cpu=f"{PLAIN},phys-bits=32", qemu=(*PRESENTED, "-device pci-testdev,membar=8G")),
+          cpu=f"{PLAIN},phys-bits=32", qemu=(*PRESENTED, "-device pci-testdev,membar=8G"),
+          flips=(
+              Flip("pci.above-4g", ("pass", "none", "a window of 32 GiB"), None),
+              Flip("pci.above-4g", None, ("warn", "warning", "BAR 2 unassigned"), "pci:0000:00:02.0"),
+          )),
+    State("display", "a display with a BAR of 8 GiB, placed above 4 GiB", "bios",
+          qemu=(*PRESENTED, "-device qxl,vram64_size_mb=8192")),
+    State("display-unplaced", "the same, and no addresses above 4 GiB", "display",
+          cpu=f"{PLAIN},phys-bits=32", qemu=(*PRESENTED, "-device qxl,vram64_size_mb=8192")),
     State("two-cores", "two cores of one thread each", cpu="Nehalem,-hypervisor", smp="2,cores=2,threads=1"),
     State("smt", "two cores of two threads each", "two-cores", cpu="Nehalem,-hypervisor",
           smp="4,cores=2,threads=2"),

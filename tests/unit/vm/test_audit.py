@@ -20,6 +20,12 @@ def test_findings_by_id_and_subject() -> None:
     assert by_subject([one | {"summary": "fine"}]) == {("pci.link", "pci:1"): ("pass", "none", "x16")}
 
 
+def test_what_each_boot_measures_anew_is_compared_by_its_verdict() -> None:
+    one = {"id": "memory.size", "subject": "", "status": "warn", "severity": "high", "observed": "977 MB"}
+    assert by_subject([one]) == by_subject([one | {"observed": "978 MB"}])
+    assert by_subject([one]) != by_subject([one | {"status": "pass"}])
+
+
 def test_flips_are_what_changed_came_or_went() -> None:
     before: Findings = {("a", ""): GOOD, ("b", ""): GOOD, ("c", "pci:1"): BAD}
     after: Findings = {("a", ""): GOOD, ("b", ""): BAD, ("d", ""): GOOD}

@@ -17,7 +17,7 @@ from tests.vm import host
 def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = tmp_path / "firmware.fd"
     there.touch()
-    monkeypatch.setattr(host, "FILES", (there, tmp_path / "owner.key"))
+    monkeypatch.setattr(host, "FILES", {there: "ovmf", tmp_path / "owner.key": "ovmf"})
 
 
 def test_missing_commands_and_files_with_their_packages(tmp_path: Path) -> None:
@@ -50,6 +50,8 @@ def test_obstacles(
 
 def test_what_is_missing_is_installed_once_and_then_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking = {"ssh": "openssh-client", "ssh-keygen": "openssh-client", "sbsign": "sbsigntool"}
+    lacking["/lib/qxl.so"] = "of-a-later-release"
+
     said: list[str] = []
     installed: list[list[str]] = []
 
@@ -62,10 +64,11 @@ def test_what_is_missing_is_installed_once_and_then_must_be_there(monkeypatch: p
     monkeypatch.setattr(host, "missing", lambda: dict(lacking))
     monkeypatch.setattr(host, "run", lambda *_a, **_k: None)
     monkeypatch.setattr(lab_host, "install", install)
+    monkeypatch.setattr(lab_host, "is_available", lambda name: name != "of-a-later-release")
     host.prepare(said.append)
     host.prepare(said.append)
     assert installed == [["openssh-client", "sbsigntool"]]
-    assert said == ["not installed yet: ssh ssh-keygen sbsign"]
+    assert said == ["not installed yet: ssh ssh-keygen sbsign /lib/qxl.so"]
 
 
 def test_preparing_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:

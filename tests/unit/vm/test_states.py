@@ -11,6 +11,8 @@ from tests.vm.states import STATES, State, named
 
 # What tells a state from another in words, and what is expected of it.
 WORDS = {"name", "what", "base", "purposes", "flips"}
+# States whose one thing QEMU and the kernel are told in several options.
+MANIFOLD = {"vt-d-off": {"machine", "qemu", "options"}}
 
 
 def setting(state: State) -> dict[str, object]:
@@ -25,7 +27,7 @@ def test_names_are_unique() -> None:
 def test_a_state_differs_from_its_base_in_one_thing(state: State) -> None:
     mine, others = setting(state), setting(named(state.base))
     differing = {name for name in mine if mine[name] != others[name]}
-    assert len(differing) == 1
+    assert len(differing) == 1 or differing == MANIFOLD.get(state.name)
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if not state.base], ids=lambda state: state.name)
