@@ -148,7 +148,11 @@ STATES: Sequence[State] = (
     State("two-modules", "two memory modules of 1 GiB in four sockets", memory="2048", machine=NEW_SMBIOS,
           tables=(smbios.bios(uefi=False), *smbios.memory(2, 4, 1024))),
     State("one-module", "one memory module of 1 GiB in four sockets", "two-modules", memory="2048",
-          machine=NEW_SMBIOS, tables=(smbios.bios(uefi=False), *smbios.memory(1, 4, 1024))),
+          machine=NEW_SMBIOS, tables=(smbios.bios(uefi=False), *smbios.memory(1, 4, 1024)),
+          flips=(
+              Flip("memory.channels", ("unknown", "none", "2 of 4 sockets populated"),
+                   ("warn", "warning", "1 of 4 sockets populated")),
+          )),
     State("guest", "the same machine, and the processor says that it is a guest", "bios", cpu="qemu64"),
 )  # fmt: skip
 
