@@ -58,7 +58,7 @@ def in_firmware(
 def kernel_option(case: Case, option: str, *, risk: str = "", drop: bool = False) -> Remedy:
     """Add an option to the kernel's command line, or `drop` it: how that is done with this boot loader."""
     os = case.facts.os
-    if os.container and not os.wsl:
+    if (os.container and not os.wsl) or _loader(case) == "hypervisor":
         verb = "Take" if drop else "Put"
         way = "out of" if drop else "on"
         return _around(case, (f"{verb} `{option}` {way} the kernel's command line.",), risk)
@@ -99,7 +99,8 @@ def _around(case: Case, steps: Sequence[str], risk: str) -> Remedy:
     elif case.facts.os.container:
         where = f"the host of this {case.facts.os.container} container"
     else:
-        where = f"the hypervisor of this guest ({case.audit.sight.virtualization.value})"
+        kind = case.audit.sight.virtualization.value
+        where = "the hypervisor of this guest" + (f" ({kind})" if kind else "")
     first = f"Go to {where}, or ask whoever runs it."
     return Remedy("host", (first, *steps), reboot=True, risk=risk)
 

@@ -285,6 +285,10 @@ OSTREE = {"software": {"command_line": "BOOT_IMAGE=/ostree/vmlinuz rw ostree=/os
             ),
         ),
         (
+            {"firmware": {"loader": "zipl"}},
+            ("Add `iommu=pt` to each parameters= line in /etc/zipl.conf.", "`sudo zipl`", "Restart."),
+        ),
+        (
             {"firmware": {"loader": "refind"}},
             (
                 (
@@ -355,6 +359,18 @@ def test_an_option_for_the_kernel(given: Mapping[str, Any], steps: tuple[str, ..
 )
 def test_an_option_that_goes(given: Mapping[str, Any], steps: tuple[str, ...]) -> None:
     assert kernel_option(case(**given), "intel_iommu=off", drop=True) == Remedy("kernel", steps, reboot=True)
+
+
+def test_a_kernel_that_the_hypervisor_starts_takes_its_options_there() -> None:
+    guest = case(firmware={"loader": "hypervisor"}, sight={"virtualization": "firecracker"})
+    assert kernel_option(guest, "nosmt", drop=True) == Remedy(
+        "host",
+        (
+            "Go to the hypervisor of this guest (firecracker), or ask whoever runs it.",
+            "Take `nosmt` out of the kernel's command line.",
+        ),
+        reboot=True,
+    )
 
 
 def test_the_kernel_of_a_container_is_its_hosts() -> None:
