@@ -94,6 +94,8 @@ def command(
         output.document(preflight_json(hosts))
     else:
         output.lines(_told(hosts, everything=everything))
+    if fix and not any(host.mended for host in hosts):
+        click.echo("there is nothing that --fix could mend", err=as_json)
     for option, path in files.items():
         if path is not None:
             _write(option, path, hosts)

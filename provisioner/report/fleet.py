@@ -136,9 +136,11 @@ def _matrix(hosts: Sequence[PreflightHost], rows: Sequence[Row], width: int) -> 
 
 
 def _unseen(rows: Sequence[Row], width: int) -> Iterator[Line]:
-    if rows:
-        ids = ", ".join(row.id for row in rows)
-        yield from words.wrapped("unknown", "dim", f"on all of them: {ids}", width)
+    """The checks that were answered nowhere; each machine alone says why."""
+    nowhere = [row.id for row in rows if set(row.cells) <= {"not here", ""}]
+    for mark, ids in (("unknown", [row.id for row in rows if row.id not in nowhere]), ("not here", nowhere)):
+        if ids:
+            yield from words.wrapped(mark, "dim", f"on all of them: {', '.join(ids)} (--all says why)", width)
 
 
 def _siblings(groups: Sequence[Siblings], width: int) -> Iterator[Line]:

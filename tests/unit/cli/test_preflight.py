@@ -311,8 +311,10 @@ def test_what_could_not_be_fixed_fails(
 
 
 def test_where_nothing_can_be_fixed_nothing_is_done(
-    findings: dict[str, Any], applied: list[Any], box: Fake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    findings: dict[str, Any], applied: list[Any], box: Fake,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     findings["found"] = (BLANK, SWAP)
     assert ended(["preflight", "--fix"], monkeypatch) == 0
+    assert capsys.readouterr().out.endswith("there is nothing that --fix could mend\n")
     assert (applied, len(box.asked)) == ([], 1)
