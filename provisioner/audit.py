@@ -328,12 +328,14 @@ class Software:
 @dataclass(frozen=True, slots=True)
 class Clock:
     """`now`: seconds since 1970 on the box; `synchronized`: what the kernel says (adjtimex).
-    `newest_package`: the last change of the package database: a clock before it is wrong.
+    `newest_package`: the last change of the package database: a clock before it is wrong. `controller`: the
+    clock of the machine that asked, as it asked.
     """
 
     now: Reading[float] = Reading()
     synchronized: Reading[bool] = Reading()
     newest_package: Reading[float] = Reading()
+    controller: Reading[float] = Reading()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,13 @@ def seconds(count: float) -> str:
 
 
 def several(count: int, thing: str) -> str:
-    """1 core, 2 cores."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+    """1 core, 2 cores, 2 addresses."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}{'es' if thing.endswith('s') else 's'}"
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:
     """Names for a sentence: a, b and c; of many the first, and how many more."""
-    shown = list(names) if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} more"]
+    shown = [name or "one without a name" for name in names]
+    if len(shown) > most:
+        shown = [*shown[: most - 1], f"{len(shown) - most + 1} more"]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""

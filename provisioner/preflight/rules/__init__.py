@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from provisioner.preflight.rule import Rule
-from provisioner.preflight.rules import bench, boot, iommu, links, memory, processor, size, slots, storage
+from provisioner.preflight.rules import (
+    bench,
+    boot,
+    driver,
+    iommu,
+    kernel,
+    links,
+    memory,
+    network,
+    packages,
+    processor,
+    size,
+    slots,
+    storage,
+    system,
+)
 
 RULES: tuple[Rule, ...] = (
     *iommu.RULES,
@@ -15,4 +30,9 @@ RULES: tuple[Rule, ...] = (
     *memory.RULES,
     *storage.RULES,
     *bench.RULES,
+    *driver.RULES,
+    *kernel.RULES,
+    *packages.RULES,
+    *system.RULES,
+    *network.RULES,
 )

@@ -8,7 +8,8 @@ from provisioner.audit import Dimm
 from provisioner.preflight.finding import Evidence
 from provisioner.preflight.remedies import by_hand, in_firmware
 from provisioner.preflight.rule import Case, Rule, Verdict, Weight, bad, cannot, good, seen
-from provisioner.preflight.rules.shared import asks, elsewhere, larger, minimum, outside, unread
+from provisioner.preflight.rules.machine import CONTAINER, inapplicable, unknown
+from provisioner.preflight.rules.shared import asks, larger, minimum, unread
 from provisioner.preflight.words import listed, size
 
 _NOMINAL = 0.9
@@ -17,6 +18,7 @@ _SWAP_USED, _SWAP_NOTED = 0.5, 1 << 30
 _HUGE_SHARE = 0.25
 # 2667 and 2666 are the same speed, rounded.
 _ROUNDING = 0.98
+_MADE_UP = "the modules of a guest are made up: look on the machine that runs it"
 
 
 def limit(case: Case) -> Iterator[Verdict]:
@@ -24,7 +26,7 @@ def limit(case: Case) -> Iterator[Verdict]:
     memory, needs = case.facts.memory, case.needs
     if memory.limit_bytes is None:
         if case.facts.why_unknown("memory.limit_bytes"):
-            yield cannot(unread(case, "memory.limit_bytes"), "Whether a limit is set on memory is not known")
+            yield unread(case, "Whether a limit is set on memory", "memory.limit_bytes")
         else:
             yield good("No limit is set on memory", "none")
         return
@@ -55,7 +57,7 @@ def limit(case: Case) -> Iterator[Verdict]:
 def swap(case: Case) -> Iterator[Verdict]:
     """How much swap there is, and how much of it is used."""
     if case.facts.os.container:
-        yield from outside(case, "Swap belongs to the machine around")
+        yield inapplicable("Swap", CONTAINER)
         return
     ram = case.audit.ram
     total, free = ram.swap_bytes, ram.swap_free_bytes
@@ -64,7 +66,7 @@ def swap(case: Case) -> Iterator[Verdict]:
         yield good(summary, "none", weight="info", evidence=(seen(total, "none"),))
         return
     if total.value is None:
-        yield cannot(total, "Whether there is swap is not known")
+        yield cannot(total, "Whether there is swap")
         return
     used = total.value - (total.value if free.value is None else free.value)
     here = f"{size(used)} of {size(total.value)} used"
@@ -95,8 +97,8 @@ def channels(case: Case) -> Iterator[Verdict]:
     populated = [dimm for dimm in sockets if dimm.bytes]
     here = f"{len(populated)} of {len(sockets)} sockets populated"
     if len(populated) != 1 or populated[0].kind.startswith("LPDDR"):
-        summary = "How many memory channels are used cannot be read: makers name the sockets as they like"
-        yield Verdict("unknown", summary, here, evidence=(seen(dimms, here),))
+        why = "makers name the sockets as they like"
+        yield unknown("How many memory channels are used", why, observed=here, evidence=(seen(dimms, here),))
         return
     one = populated[0]
     free = len(sockets) - 1
@@ -124,8 +126,8 @@ def speed(case: Case) -> Iterator[Verdict]:
     dimms = case.audit.ram.dimms
     known = [one for one in dimms.value or () if one.bytes and one.rated and one.configured]
     if not known:
-        summary = "How fast memory runs is not known: the firmware's table does not say"
-        yield Verdict("unknown", summary, evidence=(seen(dimms, "no speeds"),))
+        why = "the firmware's table does not say"
+        yield unknown("How fast memory runs", why, evidence=(seen(dimms, "no speeds"),))
         return
     slow = [one for one in known if (one.configured or 0) < (one.rated or 0) * _ROUNDING]
     running, rated = min(one.configured or 0 for one in known), max(one.rated or 0 for one in known)
@@ -155,13 +157,12 @@ def speed(case: Case) -> Iterator[Verdict]:
 def ecc(case: Case) -> Iterator[Verdict]:
     """Error correction: believed when the modules' width or the kernel agree with the firmware's word."""
     if case.virtual:
-        why = "the modules of a guest are made up: look on the machine that runs it"
-        yield cannot(elsewhere(why), "Error correction of memory is not judged")
+        yield inapplicable("Error correction of memory", _MADE_UP)
         return
     ram = case.audit.ram
     said = ram.ecc
     if said.value is None:
-        yield cannot(said, "Whether memory corrects errors is not known")
+        yield cannot(said, "Whether memory corrects errors")
         return
     wide = [
         one
@@ -174,12 +175,11 @@ def ecc(case: Case) -> Iterator[Verdict]:
         if wide or controllers:
             yield good("Memory corrects errors", said.value, evidence=evidence)
         else:
-            yield Verdict(
-                "unknown",
-                "The firmware says that memory corrects errors, and neither modules nor kernel agree",
-                said.value,
+            yield unknown(
+                "Whether memory corrects errors",
+                "the firmware says so, and neither modules nor kernel agree",
+                observed=said.value,
                 evidence=evidence,
-                confidence="heuristic",
             )
     else:
         yield good("Memory does not correct errors, as in most desktop machines", said.value, weight="info",
@@ -189,7 +189,7 @@ def ecc(case: Case) -> Iterator[Verdict]:
 def huge_pages(case: Case) -> Iterator[Verdict]:
     """Memory set aside as huge pages, which no model here uses, and whether transparent ones are on."""
     if case.facts.os.container:
-        yield from outside(case, "Huge pages belong to the machine around")
+        yield inapplicable("Huge pages", CONTAINER)
         return
     reserved, transparent = case.audit.ram.huge_pages, case.audit.ram.transparent_huge_pages
     total = case.facts.memory.total_bytes
@@ -215,7 +215,7 @@ def huge_pages(case: Case) -> Iterator[Verdict]:
                 "The kernel has no transparent huge pages", "none", evidence=(seen(transparent, "none"),)
             )
         else:
-            yield cannot(transparent, "How the kernel uses huge pages is not known")
+            yield cannot(transparent, "How the kernel uses huge pages")
     elif transparent.value == "never":
         yield good(
             "Transparent huge pages are off: the processor looks up addresses more often",
@@ -236,15 +236,12 @@ def _on_processor(case: Case) -> Weight:
 def _modules(case: Case, what: str) -> Verdict | None:
     """Why modules are not judged here; None when they can be."""
     if case.virtual:
-        why = "the modules of a guest are made up: look on the machine that runs it"
-        return cannot(elsewhere(why), f"{what} is not judged")
+        return inapplicable(what, _MADE_UP)
     dimms = case.audit.ram.dimms
     if dimms.value is None:
-        return cannot(dimms, f"{what} is not known")
+        return cannot(dimms, what)
     if not any(dimm.bytes for dimm in dimms.value):
-        return Verdict(
-            "unknown", f"{what} is not known: the firmware's table names no module", evidence=(seen(dimms),)
-        )
+        return unknown(what, "the firmware's table names no module", evidence=(seen(dimms),))
     return None
 
 

@@ -1,16 +1,14 @@
-"""What several rules ask alike: how much a minimum weighs, what belongs to the machine around this one."""
+"""What rules about sizes and software have in common: what a minimum weighs, and where more comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
-from provisioner.audit import Reading
 from provisioner.preflight.finding import Remedy
 from provisioner.preflight.needs import Needs
 from provisioner.preflight.remedies import by_hand
-from provisioner.preflight.rule import Case, Verdict, Weight, cannot
-
-INSIDE = "not seen from inside a container: run this on the machine that runs it"
+from provisioner.preflight.rule import Case, Verdict, Weight
+from provisioner.preflight.rules.machine import unknown
 
 
 def minimum(case: Case) -> Weight:
@@ -23,16 +21,10 @@ def asks(needs: Needs, amount: str) -> str:
     return f"{needs.profile} needs {amount}" if needs.blocks else f"most models want at least {amount}"
 
 
-def unread(case: Case, *facts: str) -> Reading[None]:
-    """Facts that the probe could not read, as a reading that says why."""
+def unread(case: Case, thing: str, *facts: str, **rest: Any) -> Verdict:
+    """No verdict, as the probe could not read these facts."""
     why = next((why for name in facts if (why := case.facts.why_unknown(name))), "the probe did not say it")
-    return Reading("hidden", None, why)
-
-
-def outside(case: Case, what: str) -> Iterator[Verdict]:
-    """That `what` belongs to the machine that runs this container; nothing when this is none."""
-    if case.facts.os.container:
-        yield cannot(elsewhere(INSIDE), what)
+    return unknown(thing, why, **rest)
 
 
 def larger(case: Case, what: str, *, wsl: str, container: str, owner: str) -> Remedy:
@@ -51,13 +43,3 @@ def larger(case: Case, what: str, *, wsl: str, container: str, owner: str) -> Re
     if case.virtual:
         return by_hand(f"Give this guest more {what}, or choose a larger one.", actor="host")
     return by_hand(owner, actor="owner")
-
-
-def unsure(why: str) -> Reading[None]:
-    """Something that was looked at, and still is not known."""
-    return Reading("hidden", None, why)
-
-
-def elsewhere(why: str) -> Reading[None]:
-    """Nothing to see on a machine of this kind; `why` says where to look instead."""
-    return Reading("not_applicable", None, why)

@@ -8,7 +8,7 @@ from provisioner.facts import Gpu
 from provisioner.preflight.finding import Evidence
 from provisioner.preflight.needs import GB
 from provisioner.preflight.remedies import by_hand
-from provisioner.preflight.rule import Case, Rule, Verdict, bad, cannot, good
+from provisioner.preflight.rule import Case, Rule, Verdict, bad, good
 from provisioner.preflight.rules.shared import asks, larger, minimum, unread
 from provisioner.preflight.words import several, size
 
@@ -21,7 +21,7 @@ def cores(case: Case) -> Iterator[Verdict]:
     """Physical cores, as the kernel counts them."""
     count, needs = case.facts.cpu.cores, case.needs
     if count is None:
-        yield cannot(unread(case, "cpu.cores", "cpu"), "The number of cores is not known")
+        yield unread(case, "The number of cores", "cpu.cores", "cpu")
         return
     here, wanted = several(count, "core"), several(needs.cores, "core")
     evidence = (Evidence("/proc/cpuinfo", here),)
@@ -51,7 +51,7 @@ def memory(case: Case) -> Iterator[Verdict]:
     """Memory as the kernel has it, against what is wanted and against what is built in."""
     total, needs = case.facts.memory.total_bytes, case.needs
     if total is None:
-        yield cannot(unread(case, "memory.total_bytes", "memory"), "The size of the memory is not known")
+        yield unread(case, "The size of the memory", "memory.total_bytes", "memory")
         return
     here, wanted = size(total), size(needs.memory_bytes)
     evidence = [Evidence("/proc/meminfo", f"MemTotal: {total} bytes")]
@@ -111,8 +111,8 @@ def vram(case: Case) -> Iterator[Verdict]:
     known = [(amount, gpu) for gpu in facts.gpus if (amount := vram_bytes(facts, gpu)) is not None]
     amount, best = max(known, key=lambda one: one[0], default=(0, facts.gpus[0]))
     if amount < needs.vram_bytes and len(known) < len(facts.gpus):
-        summary = "How much memory the GPU has is not known"
-        yield cannot(unread(case, "gpus.memory_bytes"), summary, subject=f"pci:{best.address}")
+        summary = "How much memory the GPU has"
+        yield unread(case, summary, "gpus.memory_bytes", subject=f"pci:{best.address}")
         return
     told = best.memory_bytes is not None
     name, evidence = _named(best), Evidence("NVML" if told else f"PCI id {best.device}", f"{amount} bytes")
@@ -130,13 +130,13 @@ def vram(case: Case) -> Iterator[Verdict]:
         summary = f"{has}, and {asks(needs, wanted)}"
         yield bad(summary, size(amount), f"at least {wanted}", weight=minimum(case), remedy=remedy, **rest)
     else:
-        yield good(has, size(amount), **rest)
+        yield good(f"{has}", size(amount), **rest)
 
 
 def _no_gpu(case: Case, wanted: str) -> Iterator[Verdict]:
     why = case.facts.why_unknown("gpus")
     if why:
-        yield cannot(unread(case, "gpus"), "Whether there is an NVIDIA GPU is not known")
+        yield unread(case, "Whether there is an NVIDIA GPU", "gpus")
     elif case.needs.gpu:
         yield bad(
             f"There is no NVIDIA GPU, and {asks(case.needs, f'one with {wanted} of memory')}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from provisioner.audit import Reading, Volume
@@ -13,7 +13,8 @@ from provisioner.preflight.file_systems import file_system
 from provisioner.preflight.finding import Evidence
 from provisioner.preflight.remedies import by_hand
 from provisioner.preflight.rule import Case, Rule, Verdict, Weight, bad, cannot, good, seen
-from provisioner.preflight.rules.shared import asks, elsewhere, minimum, unsure
+from provisioner.preflight.rules.machine import inapplicable, unknown
+from provisioner.preflight.rules.shared import asks, minimum
 from provisioner.preflight.words import seconds, size
 
 # An environment with torch has some 30,000 files.
@@ -62,16 +63,19 @@ def space(case: Case) -> Iterator[Verdict]:
     there = case.facts.receipt("model_weights", _scope(case)) is not None
     for room in rooms(case):
         if room.free is None:
-            summary = f"How much room there is for {room.what} is not known"
+            summary = f"How much room there is for {room.what}"
             why = case.facts.why_unknown("disks")
-            yield cannot(unsure(why) if why else room.volume, summary, subject=room.subject)
+            if why:
+                yield unknown(summary, why, subject=room.subject)
+            else:
+                yield cannot(room.volume, summary, subject=room.subject)
             continue
         free, evidence = room.free
         if free < room.need:
+            already = ": weights are there already" if there else ""
             lacks = f"There is {size(free)} free for {room.what} in {room.folder}"
             yield bad(
-                f"{lacks}, and {asks(case.needs, size(room.need))}"
-                + (": weights are there already" if there else ""),
+                f"{lacks}, and {asks(case.needs, size(room.need))}{already}",
                 f"{size(free)} free",
                 f"at least {size(room.need)} free",
                 subject=room.subject,
@@ -105,7 +109,7 @@ def fitness(case: Case) -> Iterator[Verdict]:
     for room in rooms(case):
         volume = room.volume.value
         if volume is None:
-            summary = f"What file system {room.what} will lie on is not known"
+            summary = f"What file system {room.what} will lie on"
             yield cannot(room.volume, summary, subject=room.subject)
             continue
         yield from _fitness(case, room, volume)
@@ -148,13 +152,15 @@ def _fitness(case: Case, room: Room, volume: Volume) -> Iterator[Verdict]:
         )
     if known is None:
         if fine:
-            summary = f"{room.folder} lies on {volume.fs}, of which nothing is known"
-            yield Verdict("unknown", summary, volume.fs, **rest)
+            thing = f"Whether {volume.fs} will do, which {room.folder} lies on"
+            yield unknown(thing, "it is not in the table of file systems", observed=volume.fs, **rest)
     elif known.fit != "fine":
         summary = f"{room.folder} lies on {volume.fs}, {known.but}"
         weight = blocks if known.fit == "unfit" else "warn"
         other = by_hand(f"Mount a disk with ext4 or xfs at {room.folder}, or choose another folder.")
-        yield bad(summary, volume.fs, "ext4, xfs or the like", weight=weight, remedy=other, **rest)
+        yield bad(
+            summary, volume.fs or "nothing", "ext4, xfs or the like", weight=weight, remedy=other, **rest
+        )
     elif fine:
         yield good(f"{room.folder} lies on {volume.fs}", volume.fs, **rest)
 
@@ -164,7 +170,7 @@ def medium(case: Case) -> Iterator[Verdict]:
     room = rooms(case)[0]
     volume = room.volume.value
     if volume is None:
-        yield cannot(room.volume, "What disk weights will lie on is not known", subject=room.subject)
+        yield cannot(room.volume, "What disk weights will lie on", subject=room.subject)
         return
     name = volume.model or volume.device or volume.fs
     shown = f"{volume.device or volume.fs} {name} {volume.transport}"
@@ -172,13 +178,13 @@ def medium(case: Case) -> Iterator[Verdict]:
     other = by_hand("Keep the weights on a solid-state disk inside the machine.", actor="owner")
     if volume.transport == "network":
         summary = "Weights will come over the network each time that a model is loaded"
-        yield bad(summary, volume.fs, "a disk in this machine", remedy=other, **rest)
+        yield bad(summary, "network", "a disk in this machine", remedy=other, **rest)
     elif volume.transport == "memory":
         yield good("Weights will lie in memory: they load at once, and take their size twice", volume.fs,
                    weight="info", **rest)  # fmt: skip
     elif case.virtual or volume.transport == "virtio":
         why = "a guest does not see the disk behind its own: measure it with --bench"
-        yield cannot(elsewhere(why), "How fast the disk is cannot be told", **rest)
+        yield replace(inapplicable("How fast the disk is", why), **rest)
     elif volume.transport in ("usb", "mmc"):
         kind = "USB disk" if volume.transport == "usb" else "memory card"
         summary = f"Weights will lie on a {kind} ({name}): loading is slow, and ends when it is pulled"
@@ -193,7 +199,7 @@ def medium(case: Case) -> Iterator[Verdict]:
         yield good(summary, "sata", **rest)
     else:
         why = "nothing tells what is below it: measure it with --bench"
-        yield cannot(unsure(why), f"How fast {name} is cannot be told", **rest)
+        yield unknown(f"How fast {name} is", why, **rest)
 
 
 def _loading(name: Name) -> str:

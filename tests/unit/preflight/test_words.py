@@ -40,6 +40,7 @@ def test_counts(count: int, words: str) -> None:
         ([], ""),
         (["a"], "a"),
         (["a", "b"], "a and b"),
+        (["a", ""], "a and one without a name"),
         (list("abcd"), "a, b, c and d"),
         (list("abcdefg"), "a, b, c and 4 more"),
     ],

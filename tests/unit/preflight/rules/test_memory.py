@@ -60,7 +60,7 @@ ROWS = [
         "unread",
         "memory.limit",
         {"facts": {"unknown": (Unknown("memory.limit_bytes", "/proc/self/cgroup: no such file"),)}},
-        "unknown: Whether a limit is set on memory is not known: /proc/self/cgroup: no such file",
+        "unknown: Whether a limit is set on memory: /proc/self/cgroup: no such file",
     ),
     Row("some", "memory.swap", swap(8, 8), "pass: There is 8.6 GB of swap"),
     Row("a little is used", "memory.swap", swap(1, 0.2), "pass: There is 1.1 GB of swap"),
@@ -81,13 +81,13 @@ ROWS = [
         "unread",
         "memory.swap",
         {"ram": {"swap_bytes": hidden("/proc/meminfo: no such file")}},
-        "unknown: Whether there is swap is not known: /proc/meminfo: no such file",
+        "unknown: Whether there is swap: /proc/meminfo: no such file",
     ),
     Row(
         "in a container",
         "memory.swap",
         {**LXC, **swap(8, 1)},
-        f"not_applicable: Swap belongs to the machine around: {OUTSIDE}",
+        f"not_applicable: Swap: {OUTSIDE}",
     ),
     Row(
         "one module",
@@ -112,38 +112,37 @@ ROWS = [
         "two modules",
         "memory.channels",
         {"ram": {"dimms": TWO}},
-        "unknown: How many memory channels are used cannot be read: makers name the sockets as they like",
+        "unknown: How many memory channels are used: makers name the sockets as they like",
     ),
     Row(
         "soldered",
         "memory.channels",
         {"ram": {"dimms": (Dimm("Motherboard", 16 * GIB, "LPDDR5", 6400, 6400),)}},
-        "unknown: How many memory channels are used cannot be read: makers name the sockets as they like",
+        "unknown: How many memory channels are used: makers name the sockets as they like",
     ),
     Row(
         "no table",
         "memory.channels",
         {"ram": {"dimms": hidden("only root may read /sys/firmware/dmi/tables/DMI")}},
-        "unknown: How many memory channels are used is not known: "
-        "only root may read /sys/firmware/dmi/tables/DMI",
+        "unknown: How many memory channels are used: only root may read /sys/firmware/dmi/tables/DMI",
     ),
     Row(
         "empty table",
         "memory.channels",
         {"ram": {"dimms": ()}},
-        "unknown: How many memory channels are used is not known: the firmware's table names no module",
+        "unknown: How many memory channels are used: the firmware's table names no module",
     ),
     Row(
         "guest",
         "memory.channels",
         {"sight": {"virtualization": "kvm"}, "ram": {"dimms": ONE}},
-        f"not_applicable: How many memory channels are used is not judged: {MADE_UP}",
+        f"not_applicable: How many memory channels are used: {MADE_UP}",
     ),
     Row(
         "WSL",
         "memory.channels",
         {"ram": {"dimms": elsewhere("look on the Windows side")}},
-        "not_applicable: How many memory channels are used is not known: look on the Windows side",
+        "not_applicable: How many memory channels are used: look on the Windows side",
     ),
     Row(
         "full",
@@ -174,13 +173,13 @@ ROWS = [
         "not said",
         "memory.speed",
         {"ram": {"dimms": (Dimm("A1", GIB, "DDR4"),)}},
-        "unknown: How fast memory runs is not known: the firmware's table does not say",
+        "unknown: How fast memory runs: the firmware's table does not say",
     ),
     Row(
         "guest",
         "memory.speed",
         {"sight": {"virtualization": "kvm"}, "ram": {"dimms": SLOW}},
-        f"not_applicable: How fast memory runs is not judged: {MADE_UP}",
+        f"not_applicable: How fast memory runs: {MADE_UP}",
     ),
     Row(
         "agreed by the modules",
@@ -198,8 +197,7 @@ ROWS = [
         "claimed and not there",
         "memory.ecc",
         {"ram": {"ecc": "multi-bit", "dimms": TWO, "edac": ()}},
-        "unknown heuristic: The firmware says that memory corrects errors, "
-        "and neither modules nor kernel agree",
+        "unknown: Whether memory corrects errors: the firmware says so, and neither modules nor kernel agree",
     ),
     Row(
         "none",
@@ -211,13 +209,13 @@ ROWS = [
         "hidden",
         "memory.ecc",
         {"ram": {"ecc": hidden()}},
-        "unknown: Whether memory corrects errors is not known: only root may read it",
+        "unknown: Whether memory corrects errors: only root may read it",
     ),
     Row(
         "guest",
         "memory.ecc",
         {"sight": {"virtualization": "kvm"}, "ram": {"ecc": "multi-bit"}},
-        f"not_applicable: Error correction of memory is not judged: {MADE_UP}",
+        f"not_applicable: Error correction of memory: {MADE_UP}",
     ),
     Row(
         "usual",
@@ -248,13 +246,13 @@ ROWS = [
         "unread",
         "memory.huge-pages",
         {"ram": {"transparent_huge_pages": hidden("/sys is not mounted")}},
-        "unknown: How the kernel uses huge pages is not known: /sys is not mounted",
+        "unknown: How the kernel uses huge pages: /sys is not mounted",
     ),
     Row(
         "in a container",
         "memory.huge-pages",
         {**LXC, "ram": {"transparent_huge_pages": "never"}},
-        f"not_applicable: Huge pages belong to the machine around: {OUTSIDE}",
+        f"not_applicable: Huge pages: {OUTSIDE}",
     ),
 ]
 

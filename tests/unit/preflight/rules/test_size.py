@@ -63,7 +63,7 @@ ROWS = [
         "unread",
         "cpu.cores",
         {"facts": unknown("cpu", "/proc/cpuinfo: no such file")},
-        "unknown: The number of cores is not known: /proc/cpuinfo: no such file",
+        "unknown: The number of cores: /proc/cpuinfo: no such file",
     ),
     Row("large", "memory.size", {"facts": ram(62.7)}, "pass: There is 67 GB of memory"),
     Row(
@@ -104,7 +104,7 @@ ROWS = [
         "unread",
         "memory.size",
         {},
-        "unknown: The size of the memory is not known: the probe did not say it",
+        "unknown: The size of the memory: the probe did not say it",
     ),
     Row(
         "told by the driver",
@@ -143,7 +143,7 @@ ROWS = [
         "a card nobody knows",
         "gpu.vram",
         {"gpus": gpu(None, "0xffff"), "facts": unknown("gpus.memory_bytes", "no NVML: libnvidia-ml.so.1")},
-        f"unknown {SLOT}: How much memory the GPU has is not known: no NVML: libnvidia-ml.so.1",
+        f"unknown {SLOT}: How much memory the GPU has: no NVML: libnvidia-ml.so.1",
     ),
     Row(
         "none",
@@ -162,7 +162,7 @@ ROWS = [
         "unread",
         "gpu.vram",
         {"facts": unknown("gpus", "/sys: permission denied")},
-        "unknown: Whether there is an NVIDIA GPU is not known: /sys: permission denied",
+        "unknown: Whether there is an NVIDIA GPU: /sys: permission denied",
     ),
     Row(
         "not asked of a model on the processor", "gpu.vram", {"needs": Needs(profile="small", gpu=False)}, ()

@@ -111,15 +111,13 @@ ROWS = [
         "unread",
         "storage.space",
         {"facts": {"unknown": (Unknown("disks", "a recorded tree has no free space to measure"),)}},
-        f"unknown {HERE}: How much room there is for weights is not known: "
-        "a recorded tree has no free space to measure",
+        f"unknown {HERE}: How much room there is for weights: a recorded tree has no free space to measure",
     ),
     Row(
         "a server that is gone",
         "storage.space",
         {"volumes": {MODELS: broken("its file system gave no answer in 3 s")}},
-        f"error {HERE}: How much room there is for weights is not known: its file system gave "
-        "no answer in 3 s",
+        f"error {HERE}: How much room there is for weights: its file system gave no answer in 3 s",
     ),
     Row("ext4", "storage.file-system", on(volume()), f"pass {HERE}: {MODELS} lies on ext4"),
     Row(
@@ -199,13 +197,14 @@ ROWS = [
         "nobody knows it",
         "storage.file-system",
         on(volume("newfs")),
-        f"unknown {HERE}: {MODELS} lies on newfs, of which nothing is known",
+        f"unknown {HERE}: Whether newfs will do, which {MODELS} lies on: "
+        "it is not in the table of file systems",
     ),
     Row(
         "unread",
         "storage.file-system",
         {},
-        f"unknown {HERE}: What file system weights will lie on is not known: not looked at",
+        f"unknown {HERE}: What file system weights will lie on: not looked at",
     ),
     Row(
         "NVMe",
@@ -252,21 +251,20 @@ ROWS = [
         "guest",
         "storage.medium",
         {**disk("sata", True), "sight": {"virtualization": "kvm"}},
-        f"not_applicable {HERE}: How fast the disk is cannot be told: "
+        f"not_applicable {HERE}: How fast the disk is: "
         "a guest does not see the disk behind its own: measure it with --bench",
     ),
     Row(
         "a disk nobody tells of",
         "storage.medium",
         disk("sata", None),
-        f"unknown {HERE}: How fast a disk is cannot be told: "
-        "nothing tells what is below it: measure it with --bench",
+        f"unknown {HERE}: How fast a disk is: nothing tells what is below it: measure it with --bench",
     ),
     Row(
         "unread",
         "storage.medium",
         {},
-        f"unknown {HERE}: What disk weights will lie on is not known: not looked at",
+        f"unknown {HERE}: What disk weights will lie on: not looked at",
     ),
 ]
 

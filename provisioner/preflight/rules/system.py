@@ -1,0 +1,185 @@
+"""What the processor can do for a model, how much of it programs may use, and whether the clock is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from provisioner.audit import Reading
+from provisioner.preflight.finding import Evidence
+from provisioner.preflight.remedies import by_hand
+from provisioner.preflight.rule import Case, Rule, Verdict, Weight, bad, cannot, good, seen
+from provisioner.preflight.rules.machine import CONTAINER, inapplicable, x86
+from provisioner.preflight.rules.shared import asks, larger, minimum
+from provisioner.preflight.words import listed, several
+
+_EXTRA = {
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx_vnni": "AVX-VNNI",
+    "amx_int8": "AMX for 8-bit integers",
+    "amx_bf16": "AMX for bfloat16",
+    "sve": "SVE",
+}
+_DAY = 24 * 3600
+# A package that was put in seconds before says nothing of the clock.
+_SLACK = 300
+
+
+def instructions(case: Case) -> Iterator[Verdict]:
+    """Vector instructions: torch and llama.cpp are built for AVX2 on x86, and Arm always has its own."""
+    known = case.audit.processor.instructions
+    if known.value is not None:
+        names, evidence = set(known.value), seen(known, ", ".join(known.value) or "none")
+    elif case.facts.cpu.flags:
+        names, evidence = set(case.facts.cpu.flags), Evidence("/proc/cpuinfo", "flags")
+    else:
+        yield cannot(known, "Which vector instructions the processor has")
+        return
+    extra = [words for name, words in _EXTRA.items() if name in names]
+    has = f"The processor has {listed(['AVX2' if x86(case) else 'Advanced SIMD', *extra], 8)}"
+    enough = "avx2" in names if x86(case) else "asimd" in names
+    if enough:
+        yield good(has, has, weight="info" if extra else None, evidence=(evidence,))
+        return
+    missing = "Advanced SIMD" if not x86(case) else "AVX2" if "avx" in names else "AVX"
+    weight: Weight = "high" if missing != "AVX2" else "info" if case.needs.gpu else "warn"
+    slow = "are slow" if missing == "AVX2" else "do not start"
+    if case.virtual:
+        step = (
+            "Let the guest have the machine's own processor (QEMU: `-cpu host`, libvirt: host-passthrough)."
+        )
+        remedy = by_hand(step, actor="host")
+    else:
+        remedy = by_hand("Run models on a GPU, or on a machine with a newer processor.", actor="owner")
+    yield bad(
+        f"The processor does not have {missing}: models on it {slow}",
+        f"no {missing}",
+        "AVX2" if x86(case) else "Advanced SIMD",
+        weight=weight,
+        evidence=(evidence,),
+        remedy=remedy,
+    )
+
+
+def limits(case: Case) -> Iterator[Verdict]:
+    """Affinity and the control group's quota, as cores: threads of one core count once."""
+    usable, quota = case.audit.processor.usable, case.audit.processor.quota
+    cores, threads = case.facts.cpu.cores, case.facts.cpu.threads
+    if usable.value is None:
+        yield cannot(usable, "How many processors programs may use")
+        return
+    if quota.value is None and quota.state != "absent":
+        yield cannot(quota, "How much of the processors' time programs may use")
+        return
+    evidence = [seen(usable, f"{usable.value} processors")]
+    if quota.value is not None:
+        evidence.append(seen(quota, f"{quota.value:g} processors' worth of time"))
+    all_threads = threads or usable.value
+    all_cores = cores or all_threads
+    may = usable.value * all_cores / max(1, all_threads)
+    if quota.value is not None:
+        may = min(may, quota.value)
+    if may >= all_cores:
+        yield good(
+            "Programs may use the whole processor", f"{usable.value} processors", evidence=tuple(evidence)
+        )
+        return
+    needs = case.needs
+    here = f"{may:.2g} of {several(all_cores, 'core')}"
+    short = f", and {asks(needs, several(needs.cores, 'core'))}" if may < needs.cores else ""
+    yield bad(
+        f"Programs here may use {here}{short}",
+        here,
+        f"at least {several(needs.cores, 'core')}" if short else several(all_cores, "core"),
+        weight=minimum(case) if short and all_cores >= needs.cores else "warn",
+        evidence=tuple(evidence),
+        remedy=larger(
+            case,
+            "processors",
+            wsl="processors",
+            container="a larger `--cpus` or `--cpuset-cpus`",
+            owner="Raise `CPUQuota=` and `AllowedCPUs=` of the unit this runs in, or drop taskset.",
+        ),
+    )
+
+
+def sane(case: Case) -> Iterator[Verdict]:
+    """The clock against the newest package, which was there before now, and against the asking machine's."""
+    clock = case.audit.clock
+    if clock.now.value is None:
+        yield cannot(clock.now, "What time this machine believes it is")
+        return
+    now = clock.now.value
+    here = _date(now)
+    behind = (clock.newest_package.value or now) - now
+    off = abs((clock.controller.value or now) - now)
+    weight: Weight = "fail" if case.needs.downloads else "warn"
+    remedy = by_hand(
+        "Set it: `sudo timedatectl set-ntp true`, or by hand `sudo date -u -s 'YYYY-MM-DD HH:MM'`.",
+        "Where it is wrong after each start, the board's battery is empty.",
+        fix="time-sync",
+    )
+    if behind > _SLACK:
+        yield bad(
+            f"The clock says {here}, and packages were installed later: {_date(now + behind)}",
+            here,
+            f"after {_date(now + behind)}",
+            weight=weight if behind > _DAY else "warn",
+            confidence="likely",
+            limits="The clock may have been ahead when those packages were installed.",
+            evidence=(seen(clock.now, here), seen(clock.newest_package, _date(now + behind))),
+            remedy=remedy,
+        )
+    elif off > _DAY:
+        yield bad(
+            f"The clock says {here}, {off / _DAY:.0f} days off that of the machine that asks",
+            here,
+            _date(clock.controller.value or now),
+            weight=weight,
+            confidence="likely",
+            limits="The clock of the machine that asks may be the wrong one.",
+            evidence=(seen(clock.now, here), seen(clock.controller, _date(clock.controller.value or now))),
+            remedy=remedy,
+        )
+    elif clock.newest_package.value is None and clock.controller.value is None:
+        yield cannot(clock.newest_package, "Whether the clock is right")
+    else:
+        yield good(f"The clock says {here}", here, evidence=(seen(clock.now, here),))
+
+
+def synchronized(case: Case) -> Iterator[Verdict]:
+    """Whether anybody keeps the clock right, as the kernel knows it."""
+    reading: Reading[bool] = case.audit.clock.synchronized
+    if case.facts.os.wsl:
+        yield inapplicable("Whether the clock is kept right", "Windows keeps the clock of WSL: look there")
+    elif case.facts.os.container:
+        yield inapplicable("Whether the clock is kept right", CONTAINER)
+    elif reading.value is None:
+        yield cannot(reading, "Whether the clock is kept right")
+    elif reading.value:
+        yield good("The clock is kept right over the network", "synchronized", evidence=(seen(reading),))
+    else:
+        yield bad(
+            "Nobody keeps the clock right: it drifts",
+            "not synchronized",
+            "synchronized",
+            evidence=(seen(reading, "unsynchronized"),),
+            remedy=by_hand("`sudo timedatectl set-ntp true`", fix="time-sync"),
+        )
+
+
+def _date(seconds: float) -> str:
+    """A moment for a person, in UTC; a number no calendar has stays one."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:g} seconds since 1970"
+
+
+RULES = (
+    Rule("cpu.instructions", "processor", instructions),
+    Rule("cpu.limits", "processor", limits),
+    Rule("clock.sane", "clock", sane),
+    Rule("clock.synchronized", "clock", synchronized),
+)
