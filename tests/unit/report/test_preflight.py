@@ -176,5 +176,6 @@ def test_a_page_stands_alone_and_tells_the_same(tmp_path: Path) -> None:
     ):
         assert said in text
     assert "<script" not in text
+    assert 'id="' not in text, "the same check is told of several machines"
     assert "secret" not in text
     assert "http" not in text.replace("http://***@mirror/", "")
