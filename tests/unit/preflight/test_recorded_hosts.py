@@ -1,7 +1,8 @@
-"""Results of recorded machines, by root and not."""
+"""Whole results of recorded machines, by root and not: documents that somebody has read and kept."""
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,19 @@ HOSTS = sorted({case.host for case in CASES})
 @cache
 def result(case: Case) -> dict[str, Any]:
     return preflight_cases.document(preflight_cases.judged(case))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_result_is_the_one_that_was_read(case: Case) -> None:
+    said = "read it, and renew it by `python -m scripts.preflight_cases --write`"
+    assert result(case) == json.loads(case.path.read_text(encoding="utf-8")), said
+
+
+def test_every_document_has_a_machine() -> None:
+    assert {path.name for path in preflight_cases.HOSTS.glob("*.findings.json")} == {
+        case.path.name for case in CASES
+    }
+    assert len(CASES) == 16
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -55,6 +69,15 @@ def _readings(plain: Any, where: str = "") -> Any:
         for one in plain:
             if isinstance(one, dict) and "address" in one:
                 yield from _readings(one, f"{where}.{one['address']}")
+
+
+def test_a_document_that_differs_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert preflight_cases.main(["sea-base"]) == 0
+    monkeypatch.setattr(preflight_cases, "as_a_user", lambda root: None)
+    assert preflight_cases.main(["sea-base.plain"]) == 1
+    assert capsys.readouterr().out == "differs: sea-base.plain.findings.json\n"
 
 
 def test_an_unknown_case_is_refused() -> None:
