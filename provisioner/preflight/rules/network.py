@@ -13,7 +13,8 @@ from provisioner.preflight.rules.machine import unknown
 from provisioner.preflight.words import listed, seconds, several
 
 _NO_NAME = re.compile(
-    r"resol|name or service|nodename|name has no|getaddrinfo|no address associated", re.IGNORECASE
+    r"resol|name or service|nodename|name has no|getaddrinfo|no address associated|name is not known",
+    re.IGNORECASE,
 )
 _NO_TRUST = re.compile(r"certificate|ssl|tls", re.IGNORECASE)
 

@@ -16,7 +16,7 @@ MISSING = Mirror("weights", "https://mirror.example/x", 0.3, 404)
 DEAD = Mirror("weights", "https://dead.example", error="timed out")
 BUSY = Mirror("weights", "https://busy.example", 0.1, 503)
 PROXY = Mirror("packages", "http://deb.example:8080/debian", 0.1, 407)
-NAMELESS = Mirror("packages", "https://nowhere.example", error="Temporary failure in name resolution")
+NAMELESS = Mirror("packages", "https://nowhere.example", error="its name is not known here")
 OLD = Mirror("packages", "https://old.example", error="certificate verify failed: not yet valid")
 
 
