@@ -15,6 +15,7 @@ from provisioner.facts import Facts
 from provisioner.hosts.gather import at_once
 from provisioner.hosts.transport import Privilege
 from provisioner.preflight.needs import Needs
+from provisioner.preflight.request import ENTRY
 from provisioner.report.preflight import PreflightHost
 from provisioner.report.result import HostResult, Status
 
@@ -41,7 +42,7 @@ def _looked_at(host: Surveyed, terms: Terms) -> Surveyed:
     # Who wants no root is audited without it.
     privilege: Privilege = "none" if host.plan.scope == "user" else "auto"
     try:
-        answer = host.transport.call("probe", preflight.request(terms), privilege=privilege)
+        answer = host.transport.call(ENTRY, preflight.request(terms), privilege=privilege)
     except ProvisionError as error:
         return replace(host, result=result.failed(error))
     return replace(host, result=_judged(result, preflight.judged(result.name, answer, terms)))

@@ -13,7 +13,7 @@ from provisioner.errors import ProvisionError
 from provisioner.hosts.gather import probe_all
 from provisioner.hosts.transport import Transport
 from provisioner.preflight.needs import ALONE, Needs
-from provisioner.preflight.request import audit_request
+from provisioner.preflight.request import ENTRY, audit_request
 
 if TYPE_CHECKING:
     from provisioner.preflight.purpose import Purpose
@@ -49,14 +49,14 @@ def audit_all(transports: Sequence[Transport], terms: Terms) -> list[PreflightHo
     asked = request(terms)
     loading = threading.Thread(target=lambda: [import_module(name) for name in _JUDGES], daemon=True)
     loading.start()
-    answers = probe_all(ways, asked)
+    answers = probe_all(ways, asked, entry=ENTRY)
     seconds = time.monotonic() - started
     return [judged(name, answer, terms, seconds) for name, answer in answers.items()]
 
 
 def audit_recorded(root: str, terms: Terms) -> PreflightHost:
     """The same of a recorded machine's folder, through the same code, in this process."""
-    from provisioner.target.probe import main
+    from provisioner.target.probe.audit import main
 
     started = time.monotonic()
     answer = main({**request(terms), "root": root})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+ENTRY = "probe.audit"
+
 
 def audit_request(
     volumes: Sequence[str] = (), mirrors: Sequence[Mapping[str, str]] | None = None

@@ -16,7 +16,7 @@ from provisioner.preflight.finding import Finding
 from provisioner.preflight.judge import Preflight, preflight
 from provisioner.preflight.needs import ALONE
 from provisioner.preflight.purpose import PURPOSES
-from provisioner.preflight.request import audit_request
+from provisioner.preflight.request import ENTRY, audit_request
 from provisioner.profiles.mirrors import mirrors
 from provisioner.secrecy import masked
 
@@ -32,7 +32,7 @@ class ActionModule(TargetAction):
             raise UsageError(f"purpose {purpose}: no such purpose", hint=nearest_hint(str(purpose), PURPOSES))
         ignore = [find(str(identity)).id for identity in args.get("ignore") or []]
         asked = audit_request(mirrors=mirrors() if boolean(args.get("network", True)) else None)
-        answer = self.ask("probe", {"receipts": [], "root": "/", "audit": asked}, task_vars)
+        answer = self.ask(ENTRY, {"receipts": [], "root": "/", "audit": asked}, task_vars)
         found = preflight(Facts.decode(answer), ALONE, purpose, ignore=ignore)
         return result(found, strict=boolean(args.get("strict", False)), ignore=ignore)
 

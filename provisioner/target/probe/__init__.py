@@ -10,8 +10,7 @@ def main(request: Dict[str, Any]) -> Dict[str, Any]:
 
     `receipts`: folders to look in, None for the standard places of both scopes.
     `root`: "/", or a folder that holds a recorded tree; of a recorded tree only what files tell is reported.
-    `audit`: what `audit.audit` takes, or None for facts without an audit.
     """
     from .collect import collect
 
-    return collect(request.get("root") or "/", request.get("receipts"), request.get("audit"))
+    return collect(request.get("root") or "/", request.get("receipts"))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ..places import SYSTEM, places
 from . import disks, gpus, network, receipts, system, users
 from .box import Box, clean, mounts
 
+Audit = Callable[[Box, Dict[str, Any]], Dict[str, Any]]
 
-def collect(
-    root: str, folders: Optional[List[str]], audit: Optional[Dict[str, Any]] = None
-) -> Dict[str, Any]:
-    """Facts, schema 1. `folders`: where receipts lie, None for the standard places; `audit`: its request."""
+
+def collect(root: str, folders: Optional[List[str]], audit: Optional[Audit] = None) -> Dict[str, Any]:
+    """Facts, schema 1. `folders`: where receipts lie, None for the standard places. `audit` is given the box
+    and the facts, and is not loaded from here: who wants facts alone need not carry its code.
+    """
     box = Box(root)
     environ, uid = surroundings(box)
     table = mounts(box)
@@ -42,11 +44,7 @@ def collect(
         "pending": pending,
         "holder": receipts.holder(box, roads),
     }
-    facts["audit"] = None
-    if audit is not None:
-        from .audit import audit as audited  # loaded only where it is asked for
-
-        facts["audit"] = audited(box, facts, audit)
+    facts["audit"] = audit(box, facts) if audit is not None else None
     if not box.live:
         box.missing("python", "a recorded tree has no interpreter")
     facts["unknown"] = box.unknown

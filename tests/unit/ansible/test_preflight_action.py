@@ -81,7 +81,7 @@ def acted(args: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
 
 def test_the_box_is_audited() -> None:
     result, ((entry, request),) = acted({"purpose": "vfio-host", "network": False})
-    assert (entry, request["receipts"], request["audit"]["network"]) == ("probe", [], None)
+    assert (entry, request["receipts"], request["audit"]["network"]) == ("probe.audit", [], None)
     assert (result["purpose"], result["because"]) == ("vfio-host", "as asked")
     assert result["findings"]
     _, ((_, request),) = acted({})

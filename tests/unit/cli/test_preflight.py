@@ -83,7 +83,7 @@ def test_what_a_machine_is_asked(
     findings["found"] = (BLANK,)
     assert ended(["preflight", "--no-network", "--purpose", "vfio-host"], monkeypatch) == 0
     entry, request = box.asked[-1]
-    assert (entry, request["receipts"], request["audit"]["network"]) == ("probe", [], None)
+    assert (entry, request["receipts"], request["audit"]["network"]) == ("probe.audit", [], None)
     assert all(path.startswith("/") for path in request["audit"]["certificates"])
     assert findings["asked"] == (ALONE, "vfio-host", ())
     assert ended(["preflight"], monkeypatch) == 0

@@ -63,10 +63,10 @@ class FakeTransport:
             return {"port": 4711, "ended": True}
         if entry == "runtime.share.reach":
             return {"reached": request["urls"]}
-        assert entry == "probe"
+        assert entry in ("probe", "probe.audit")
         if isinstance(self.answer, ProvisionError):
             raise self.answer
-        return {**self.answer, "audit": {}} if request.get("audit") else self.answer
+        return {**self.answer, "audit": {}} if entry == "probe.audit" else self.answer
 
     def stream(self, entry: str, request: dict[str, Any], **_: Any) -> FakeChannel:
         assert (entry, request["state"]) == ("probe.attend", "/var/lib/provisioner")

@@ -17,6 +17,16 @@ from .sight import Sight
 Section = Callable[[Box, Sight], Dict[str, Any]]
 
 
+def main(request: Dict[str, Any]) -> Dict[str, Any]:
+    """Facts as the probe gives them, and with their audit: `request["audit"]` is what `audit` takes."""
+    from ..collect import collect
+
+    def audited(box: Box, facts: Dict[str, Any]) -> Dict[str, Any]:
+        return audit(box, facts, request["audit"])
+
+    return collect(request.get("root") or "/", request.get("receipts"), audited)
+
+
 def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str, Any]:
     """All sections.
 
