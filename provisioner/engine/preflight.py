@@ -73,6 +73,7 @@ def request(terms: Terms) -> dict[str, Any]:
         asked = mirrors()
     audit = {
         **audit_request(volumes, asked),
+        "now": time.time(),
         "skip": [] if terms.packages else [PACKAGES],
         "bench": {"path": terms.needs.weights} if terms.bench else None,
     }

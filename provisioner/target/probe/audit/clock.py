@@ -43,12 +43,18 @@ class Timex(ctypes.Structure):
     ]
 
 
-def section(box: Box, _sight: Sight) -> Dict[str, Any]:
+def section(box: Box, sight: Sight) -> Dict[str, Any]:
     """`Audit.clock`."""
     if not box.live:
         nothing = readings.hidden(RECORDED)
-        return {"now": nothing, "synchronized": nothing, "newest_package": nothing}
+        return {"now": nothing, "synchronized": nothing, "newest_package": nothing, "controller": nothing}
+    asked = sight.request.get("now")
     return {
+        "controller": (
+            readings.hidden("who asked did not say what time it was there")
+            if asked is None
+            else readings.read(asked, "the request")
+        ),
         "now": readings.read(time.time(), "time()"),
         "synchronized": synchronized(),
         "newest_package": newest_package(box),

@@ -91,3 +91,12 @@ def test_the_clock_of_this_machine() -> None:
 def test_a_recorded_tree_has_no_clock(plant: Plant) -> None:
     box = Box(str(plant({"/etc/os-release": "ID=debian\n"})))
     assert {reading["why"] for reading in section(box, sight(box)).values()} == {RECORDED}
+
+
+def test_the_clock_of_who_asked_comes_back_as_it_was_sent(plant: Plant) -> None:
+    box = Box("/")
+    said = Sight(box, {"os": {"container": None, "wsl": False}}, {"now": 1.5})
+    assert section(box, said)["controller"] == {
+        "state": "read", "value": 1.5, "why": "", "source": "the request", "offset": None,
+    }  # fmt: skip
+    assert section(box, sight(box))["controller"]["state"] == "hidden"
