@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from provisioner.facts import OperatingSystem
 from provisioner.preflight.finding import Finding
 
 FixName = Literal["time-sync", "unattended-upgrades", "kernel-headers"]
@@ -36,6 +37,12 @@ FIXES: Mapping[FixName, Fix] = {
         undo="apt-get remove linux-headers-$(uname -r)",
     ),
 }
+
+
+def offered(os: OperatingSystem, name: FixName) -> FixName | Literal[""]:
+    """The fix, where it can be had: they are for systems with apt."""
+    likes = {os.id, *(word for like in os.like for word in like.split())}
+    return name if likes & {"debian", "ubuntu"} else ""
 
 
 def fixes_for(findings: Iterable[Finding]) -> tuple[FixName, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from provisioner.preflight.commands import commands
 from provisioner.preflight.finding import Remedy
+from provisioner.preflight.fixes import offered
 from provisioner.preflight.kernel_options import worth_knowing
 from provisioner.preflight.remedies import by_hand, kernel_option
 from provisioner.preflight.rule import Case, Rule, Verdict, bad, cannot, good, seen
@@ -158,8 +159,11 @@ def _builds(case: Case) -> bool:
 def _get_headers(case: Case, release: str) -> Remedy:
     known = commands(case.facts.os)
     if known is None:
-        return by_hand(f"Install the headers of {release}, as this system names them.", fix="kernel-headers")
-    return by_hand(f"`{known.headers.replace('{release}', release)}`", fix="kernel-headers")
+        return by_hand(f"Install the headers of {release}, as this system names them.")
+    # The fix is for the kernel that runs.
+    running = release == case.facts.os.kernel
+    fix = offered(case.facts.os, "kernel-headers") if running else ""
+    return by_hand(f"`{known.headers.replace('{release}', release)}`", fix=fix)
 
 
 def _major(version: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from provisioner.preflight.commands import commands
+from provisioner.preflight.fixes import offered
 from provisioner.preflight.remedies import by_hand
 from provisioner.preflight.rule import Case, Rule, Verdict, bad, cannot, good, seen
 from provisioner.preflight.words import listed, several
@@ -81,7 +82,7 @@ def unattended(case: Case) -> Iterator[Verdict]:
                 "Leave them out: a file /etc/apt/apt.conf.d/52unattended-upgrades-local with "
                 '`Unattended-Upgrade::Package-Blacklist { "nvidia"; "libnvidia"; };`.',
                 "Upgrade the driver by hand from then on, and restart after it.",
-                fix="unattended-upgrades",
+                fix=offered(case.facts.os, "unattended-upgrades"),
             ),
         )
     elif reading.state == "absent" or reading.value is not None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from provisioner.audit import Reading
 from provisioner.preflight.finding import Evidence
+from provisioner.preflight.fixes import offered
 from provisioner.preflight.remedies import by_hand
 from provisioner.preflight.rule import Case, Rule, Verdict, Weight, bad, cannot, good, seen
 from provisioner.preflight.rules.machine import CONTAINER, inapplicable, x86
@@ -118,7 +119,7 @@ def sane(case: Case) -> Iterator[Verdict]:
     remedy = by_hand(
         "Set it: `sudo timedatectl set-ntp true`, or by hand `sudo date -u -s 'YYYY-MM-DD HH:MM'`.",
         "Where it is wrong after each start, the board's battery is empty.",
-        fix="time-sync",
+        fix=offered(case.facts.os, "time-sync"),
     )
     if behind > _SLACK:
         yield bad(
@@ -165,7 +166,7 @@ def synchronized(case: Case) -> Iterator[Verdict]:
             "not synchronized",
             "synchronized",
             evidence=(seen(reading, "unsynchronized"),),
-            remedy=by_hand("`sudo timedatectl set-ntp true`", fix="time-sync"),
+            remedy=by_hand("`sudo timedatectl set-ntp true`", fix=offered(case.facts.os, "time-sync")),
         )
 
 
