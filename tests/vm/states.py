@@ -26,6 +26,19 @@ PLAIN = "qemu64,-hypervisor"
 UEFI = (smbios.bios(uefi=True),)
 NEW_SMBIOS = "smbios-entry-point-type=64"
 VT_D = "kernel-irqchip=split"
+TWO_NODES = (
+    "-object memory-backend-ram,id=m0,size=512M",
+    "-object memory-backend-ram,id=m1,size=512M",
+    "-numa node,nodeid=0,cpus=0,memdev=m0",
+    "-numa node,nodeid=1,memdev=m1",
+)
+VIRTUAL_FUNCTIONS = "sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4,max_ioqpairs=10,msix_qsize=16"
+NVME = (
+    "-device pxb-pcie,id=bridge,bus_nr=64,numa_node=1,bus=pcie.0",
+    "-device pcie-root-port,id=port,bus=bridge,slot=1,x-speed=8,x-width=16",
+    "-device nvme-subsys,id=subsystem",
+    f"-device nvme,serial=1,subsys=subsystem,bus=port,{VIRTUAL_FUNCTIONS}",
+)
 REMAPPING = "-device intel-iommu,intremap=on"
 
 
@@ -68,8 +81,11 @@ class State:
     flips: tuple[Flip, ...] = ()
 
 
+NOT_APPLICABLE: Seen = ("not_applicable", "none", "")
+NO_TABLE: Seen = ("pass", "info", "no table of an IOMMU")
 DMAR_UNUSED: Seen = ("pass", "info", "table DMAR, no active unit")
 DMAR_WANTED: Seen = ("fail", "blocking", "table DMAR, no active unit")
+IVRS_UNUSED: Seen = ("pass", "info", "table IVRS, no active unit")
 
 STATES: Sequence[State] = (
     State("bios", "SeaBIOS, nothing of note"),
@@ -77,7 +93,7 @@ STATES: Sequence[State] = (
     State("secure-boot", "Secure Boot on, a kernel of the owner's", "uefi", "secure-boot", tables=UEFI,
           flips=(
               Flip("boot.lockdown", ("pass", "none", "none"), ("pass", "info", "integrity")),
-              Flip("boot.mok", ("not_applicable", "none", ""), ("pass", "none", "no certificate")),
+              Flip("boot.mok", NOT_APPLICABLE, ("pass", "none", "no certificate")),
               Flip("boot.secure-boot",
                    ("pass", "none", "firmware: off; setup mode: no; kernel: off"),
                    ("pass", "info", "firmware: on; setup mode: no; kernel: on")),
@@ -96,8 +112,8 @@ STATES: Sequence[State] = (
     State("vt-d-off", "VT-d in the firmware, the kernel told to leave it", "bios", machine=VT_D,
           qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=off",),
           flips=(
-              Flip("iommu.interrupt-remapping", ("not_applicable", "none", ""), ("pass", "none", "offered")),
-              Flip("iommu.mode", ("pass", "info", "no table of an IOMMU"), DMAR_UNUSED),
+              Flip("iommu.interrupt-remapping", NOT_APPLICABLE, ("pass", "none", "offered")),
+              Flip("iommu.mode", NO_TABLE, DMAR_UNUSED),
           )),
     State("vt-d", "VT-d translates", "vt-d-off", machine=VT_D,
           qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on",), purposes=IOMMU_MATTERS,
@@ -126,10 +142,25 @@ STATES: Sequence[State] = (
           )),
     State("amd", "an AMD processor, no IOMMU", cpu="EPYC-Rome,-hypervisor"),
     State("amd-vi", "AMD-Vi translates", "amd", cpu="EPYC-Rome,-hypervisor",
-          qemu=(*PRESENTED, "-device amd-iommu"), purposes=IOMMU_MATTERS),
+          qemu=(*PRESENTED, "-device amd-iommu"), purposes=IOMMU_MATTERS,
+          flips=(
+              Flip("iommu.interrupt-remapping", NOT_APPLICABLE, ("pass", "none", "offered")),
+              Flip("iommu.mode", NO_TABLE, ("pass", "info", "AMD-Vi on, groups: 4 DMA")),
+              Flip("iommu.mode", NO_TABLE, ("warn", "warning", "AMD-Vi on, groups: 4 DMA"),
+                   purpose="multi-gpu"),
+              Flip("iommu.mode", ("fail", "blocking", "no table of an IOMMU"),
+                   ("pass", "none", "AMD-Vi on, groups: 4 DMA"), purpose="vfio-host"),
+          )),
     State("amd-vi-off", "AMD-Vi in the firmware, the kernel told to leave it", "amd-vi",
           cpu="EPYC-Rome,-hypervisor", qemu=(*PRESENTED, "-device amd-iommu"), options=("amd_iommu=off",),
-          purposes=IOMMU_MATTERS),
+          purposes=IOMMU_MATTERS,
+          flips=(
+              Flip("iommu.mode", ("pass", "info", "AMD-Vi on, groups: 4 DMA"), IVRS_UNUSED),
+              Flip("iommu.mode", ("warn", "warning", "AMD-Vi on, groups: 4 DMA"), IVRS_UNUSED,
+                   purpose="multi-gpu"),
+              Flip("iommu.mode", ("pass", "none", "AMD-Vi on, groups: 4 DMA"),
+                   ("fail", "blocking", "table IVRS, no active unit"), purpose="vfio-host"),
+          )),
     State("big-bar", "a device with a BAR of 8 GiB, placed above 4 GiB", "bios",
           qemu=(*PRESENTED, "-device pci-testdev,membar=8G")),
     State("big-bar-unplaced", "the same, and no addresses above 4 GiB", "big-bar",
@@ -142,9 +173,14 @@ STATES: Sequence[State] = (
           qemu=(*PRESENTED, "-device qxl,vram64_size_mb=8192")),
     State("display-unplaced", "the same, and no addresses above 4 GiB", "display",
           cpu=f"{PLAIN},phys-bits=32", qemu=(*PRESENTED, "-device qxl,vram64_size_mb=8192")),
+    State("two-nodes", "an NVMe controller with virtual functions, in a slot of 16 lanes of the second node",
+          "bios", qemu=(*PRESENTED, *TWO_NODES, *NVME)),
     State("two-cores", "two cores of one thread each", cpu="Nehalem,-hypervisor", smp="2,cores=2,threads=1"),
     State("smt", "two cores of two threads each", "two-cores", cpu="Nehalem,-hypervisor",
-          smp="4,cores=2,threads=2"),
+          smp="4,cores=2,threads=2",
+          flips=(
+              Flip("cpu.smt", ("pass", "none", "notsupported"), ("pass", "none", "on")),
+          )),
     State("two-modules", "two memory modules of 1 GiB in four sockets", memory="2048", machine=NEW_SMBIOS,
           tables=(smbios.bios(uefi=False), *smbios.memory(2, 4, 1024))),
     State("one-module", "one memory module of 1 GiB in four sockets", "two-modules", memory="2048",
@@ -153,7 +189,16 @@ STATES: Sequence[State] = (
               Flip("memory.channels", ("unknown", "none", "2 of 4 sockets populated"),
                    ("warn", "warning", "1 of 4 sockets populated")),
           )),
-    State("guest", "the same machine, and the processor says that it is a guest", "bios", cpu="qemu64"),
+    State("guest", "the same machine, and the processor says that it is a guest", "bios", cpu="qemu64",
+          flips=(
+              Flip("boot.fast-boot", ("unknown", "none", ""), NOT_APPLICABLE),
+              Flip("cpu.governor", ("pass", "none", "no governor"), NOT_APPLICABLE),
+              Flip("cpu.idle-states", ("pass", "info", "none"), NOT_APPLICABLE),
+              Flip("cpu.virtualization", ("pass", "none", "on"), NOT_APPLICABLE),
+              Flip("memory.channels", ("warn", "warning", "1 of 1 sockets populated"), NOT_APPLICABLE),
+              Flip("memory.ecc", ("unknown", "none", "multi-bit"), NOT_APPLICABLE),
+              Flip("memory.speed", ("unknown", "none", ""), NOT_APPLICABLE),
+          )),
 )  # fmt: skip
 
 
