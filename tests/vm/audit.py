@@ -22,7 +22,9 @@ BLOCKED = 3
 AUDIT_SECONDS = 180  # two on a free core
 PLAIN_USER = "guest"  # has no way to become root
 # What these observe is a number that no two boots share to the last digit; how it is judged, they do.
-MEASURED = {"memory.size", "storage.space"}
+MEASURED = {"clock.sane", "memory.size", "storage.space"}
+# What these observe without root is another sign of the same: /proc/iomem is all zeros then.
+OTHER_SIGNS = {"pci.above-4g"}
 OWN_FOLDER = f"folder:/home/{PLAIN_USER}/"
 
 
@@ -100,10 +102,14 @@ def contradictions(root: Findings, rootless: Findings) -> dict[tuple[str, str], 
     return {
         key: (root.get(key), seen)
         for key, seen in rootless.items()
-        if seen != root.get(key)
+        if not _agree(key[0], root.get(key), seen)
         and seen[0] not in ("unknown", "not_applicable")
         and not key[1].startswith(OWN_FOLDER)
     }
+
+
+def _agree(rule: str, one: Seen | None, other: Seen) -> bool:
+    return one is not None and (one[:2] == other[:2] if rule in OTHER_SIGNS else one == other)
 
 
 def table(state: State, found: set[Flip]) -> str:

@@ -19,7 +19,6 @@ def qemu(state: State, made: Image, home: Path, port: int) -> list[str]:
     """The whole command line. What the machine writes goes to an anonymous file and is gone with it."""
     uefi = state.firmware != "bios"
     chipset = ["q35", *(["smm=on"] if uefi else []), *([state.machine] if state.machine else [])]
-    network = f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22"
     return [
         "qemu-system-x86_64",
         *("-name", f"provision-vm-{home.name}"),
@@ -31,8 +30,10 @@ def qemu(state: State, made: Image, home: Path, port: int) -> list[str]:
         *("-smp", state.smp),
         *("-m", state.memory),
         *(_pflash(home) if uefi else []),
-        *("-drive", f"file={made.disk},if=virtio,format=raw,snapshot=on"),
-        *("-nic", network),
+        *("-drive", f"file={made.disk},if=none,id=disk,format=raw,snapshot=on"),
+        *("-device", "virtio-blk-pci,drive=disk,bus=pcie.0,addr=0x1d"),
+        *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22"),
+        *("-device", "virtio-net-pci,netdev=net,bus=pcie.0,addr=0x1e"),
         *("-kernel", str(made.signed if uefi else made.kernel)),
         *("-initrd", str(made.initrd)),
         *("-append", " ".join((OPTIONS, *state.options))),

@@ -35,9 +35,9 @@ TWO_NODES = (
 VIRTUAL_FUNCTIONS = "sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4,max_ioqpairs=10,msix_qsize=16"
 NVME = (
     "-device pxb-pcie,id=bridge,bus_nr=64,numa_node=1,bus=pcie.0",
-    "-device pcie-root-port,id=port,bus=bridge,slot=1,x-speed=8,x-width=16",
+    "-device pcie-root-port,id=rp0,bus=bridge,slot=1,x-speed=8,x-width=16",
     "-device nvme-subsys,id=subsystem",
-    f"-device nvme,serial=1,subsys=subsystem,bus=port,{VIRTUAL_FUNCTIONS}",
+    f"-device nvme,serial=1,subsys=subsystem,bus=rp0,{VIRTUAL_FUNCTIONS}",
 )
 REMAPPING = "-device intel-iommu,intremap=on"
 
@@ -167,12 +167,16 @@ STATES: Sequence[State] = (
           cpu=f"{PLAIN},phys-bits=32", qemu=(*PRESENTED, "-device pci-testdev,membar=8G"),
           flips=(
               Flip("pci.above-4g", ("pass", "none", "a window of 32 GiB"), None),
-              Flip("pci.above-4g", None, ("warn", "warning", "BAR 2 unassigned"), "pci:0000:00:02.0"),
+              Flip("pci.above-4g", None, ("warn", "warning", "BAR 2 unassigned"), "pci:0000:00:01.0"),
           )),
     State("display", "a display with a BAR of 8 GiB, placed above 4 GiB", "bios",
           qemu=(*PRESENTED, "-device qxl,vram64_size_mb=8192")),
     State("display-unplaced", "the same, and no addresses above 4 GiB", "display",
-          cpu=f"{PLAIN},phys-bits=32", qemu=(*PRESENTED, "-device qxl,vram64_size_mb=8192")),
+          cpu=f"{PLAIN},phys-bits=32", qemu=(*PRESENTED, "-device qxl,vram64_size_mb=8192"),
+          flips=(
+              Flip("pci.above-4g", ("pass", "none", "a window of 32 GiB"), None),
+              Flip("pci.above-4g", None, ("fail", "blocking", "BAR 4 unassigned"), "pci:0000:00:01.0"),
+          )),
     State("two-nodes", "an NVMe controller with virtual functions, in a slot of 16 lanes of the second node",
           "bios", qemu=(*PRESENTED, *TWO_NODES, *NVME)),
     State("two-cores", "two cores of one thread each", cpu="Nehalem,-hypervisor", smp="2,cores=2,threads=1"),

@@ -64,6 +64,16 @@ def test_contradictions(root: Seen | None, rootless: Seen, *, contradicted: bool
     assert found == ({("a", ""): (root, rootless)} if contradicted else {})
 
 
+@pytest.mark.parametrize(("rule", "contradicted"), [("pci.above-4g", False), ("pci.link", True)])
+def test_another_sign_of_the_same_is_a_contradiction_but_where_it_is_known(
+    rule: str, *, contradicted: bool
+) -> None:
+    key = (rule, "")
+    found = contradictions({key: GOOD}, {key: (*GOOD[:2], "seen otherwise")})
+    assert (key in found) is contradicted
+    assert contradictions({key: GOOD}, {key: BAD}) == {key: (GOOD, BAD)}
+
+
 def test_a_users_own_folder_is_no_contradiction() -> None:
     own, anothers = ("storage.space", "folder:/home/guest/x"), ("storage.space", "folder:/home/root/x")
     assert contradictions({}, {own: GOOD, anothers: GOOD}) == {anothers: (None, GOOD)}

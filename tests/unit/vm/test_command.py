@@ -14,8 +14,10 @@ COMMON = (
     " -serial file:/vms/box/console.log -accel tcg,thread=single"
 )
 DISK = (
-    "-drive file=/made/root.ext4,if=virtio,format=raw,snapshot=on"
-    " -nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:30001-:22"
+    "-drive file=/made/root.ext4,if=none,id=disk,format=raw,snapshot=on"
+    " -device virtio-blk-pci,drive=disk,bus=pcie.0,addr=0x1d"
+    " -netdev user,id=net,hostfwd=tcp:127.0.0.1:30001-:22"
+    " -device virtio-net-pci,netdev=net,bus=pcie.0,addr=0x1e"
 )
 
 
