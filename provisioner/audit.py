@@ -178,6 +178,7 @@ class PciDevice:
     configuration space could be read: 64 without CAP_SYS_ADMIN. `upstream`: address and link of the port
     above it; `acs`: whether that port, or one above it, redirects peer traffic (Access Control Services).
     `aspm`: the link's power-saving states in force, "off", "l0s", "l1" or "l0s l1".
+    `local_cpus`: "" where its node has memory and no processors.
     """
 
     address: str

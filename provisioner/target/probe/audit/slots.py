@@ -16,6 +16,7 @@ from .sight import Sight
 
 DEVICES = "/sys/bus/pci/devices"
 POLICY = "/sys/module/pcie_aspm/parameters/policy"
+PROCESSORS = re.compile(r"[0-9,-]*\Z")
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
 # Display devices, processing accelerators, NVMe: class codes of the PCI Code and ID Assignment Specification.
 NOTED = ("0x03", "0x12", "0x0108")
@@ -113,7 +114,7 @@ def device(box: Box, address: str) -> Optional[Dict[str, Any]]:
         "local_cpus": readings.from_file(
             box,
             folder + "/local_cpulist",
-            readings.word,
+            _processors,
             "this kernel does not say which processors are near",
         ),
         "iommu_group": _group(box, folder),
@@ -359,3 +360,11 @@ def _group(box: Box, folder: str) -> Reading:
     if name is None:
         return readings.absent("it is in no IOMMU group", path)
     return readings.read(int(name), path) if name.isdigit() else readings.error("it is %.60r" % name, path)
+
+
+def _processors(content: bytes) -> str:
+    """A list of processors; empty where a node has memory and none of them."""
+    text = content.decode("utf-8", "backslashreplace").strip()
+    if not PROCESSORS.match(text):
+        raise Malformed("%.60r is no list of processors" % text)
+    return text

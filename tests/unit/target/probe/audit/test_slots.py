@@ -165,7 +165,7 @@ def test_bars(words: dict[int, int], lines: list[tuple[int, int, int]], found: A
         ("current_link_width", "-1\n", "link"),
         ("max_link_width", "\n", "link"),
         ("numa_node", "1" * 5000 + "\n", "numa_node"),
-        ("local_cpulist", "\n", "local_cpus"),
+        ("local_cpulist", "all\n", "local_cpus"),
         ("sriov_totalvfs", "some\n", "sriov_functions"),
         ("iommu_group", "-> ../groups/x", "iommu_group"),
     ],
@@ -177,6 +177,11 @@ def test_what_makes_no_sense_costs_one_fact(
     assert device[reading]["state"] == "error", device[reading]
     assert device[reading]["why"]
     assert device["upstream_link"]["state"] == "read"
+
+
+def test_a_node_without_processors_has_none_near(plant: Plant) -> None:
+    near = only(plant(machine(local_cpulist="\n")))["local_cpus"]
+    assert (near["state"], near["value"]) == ("read", "")
 
 
 @pytest.mark.parametrize(
