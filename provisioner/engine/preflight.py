@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provisioner.preflight.purpose import Purpose
     from provisioner.report.preflight import PreflightHost
 
-# What judges and tells: 60 ms to load, which nobody waits for while machines are being asked.
+# What judges and tells: 60 ms to load, which nobody need wait for.
 _JUDGES = ("provisioner.preflight.judge", "provisioner.report.preflight_words")
 
 RECORDED = "recorded"
@@ -47,11 +47,21 @@ def audit_all(transports: Sequence[Transport], terms: Terms) -> list[PreflightHo
     started = time.monotonic()
     ways = {way.target.name: way for way in transports}
     asked = request(terms)
-    loading = threading.Thread(target=lambda: [import_module(name) for name in _JUDGES], daemon=True)
-    loading.start()
+    threading.Thread(target=_prepare, daemon=True).start()
     answers = probe_all(ways, asked, entry=ENTRY)
     seconds = time.monotonic() - started
     return [judged(name, answer, terms, seconds) for name, answer in answers.items()]
+
+
+def _prepare() -> None:
+    """Load what judges and tells, and have the shape of Facts worked out, while machines are being asked."""
+    import msgspec
+
+    from provisioner.facts import Facts
+
+    msgspec.json.Decoder(Facts)
+    for name in _JUDGES:
+        import_module(name)
 
 
 def audit_recorded(root: str, terms: Terms) -> PreflightHost:
