@@ -47,9 +47,12 @@ def audit_all(transports: Sequence[Transport], terms: Terms) -> list[PreflightHo
     started = time.monotonic()
     ways = {way.target.name: way for way in transports}
     asked = request(terms)
-    threading.Thread(target=_prepare, daemon=True).start()
+    preparing = threading.Thread(target=_prepare, daemon=True)
+    preparing.start()
     answers = probe_all(ways, asked, entry=ENTRY)
     seconds = time.monotonic() - started
+    # msgspec works out a class's shape once, and crashes where two threads do so at the same time.
+    preparing.join()
     return [judged(name, answer, terms, seconds) for name, answer in answers.items()]
 
 
