@@ -14,7 +14,7 @@ from tests.unit.report.preflights import facts
 
 
 def test_nothing_is_judged_while_what_judges_is_being_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads that work out the shape of Facts at the same time crash the interpreter (msgspec 0.21)."""
+    """Two threads that work out the shape of Facts at the same time crash the interpreter (msgspec 0.22)."""
     order: list[str] = []
     answered = threading.Event()
 
@@ -32,7 +32,7 @@ def test_nothing_is_judged_while_what_judges_is_being_loaded(monkeypatch: pytest
 
     monkeypatch.setattr(engine, "_prepare", prepare)
     monkeypatch.setattr(engine, "judged", judged)
-    way = cast(Transport, SimpleNamespace(target=SimpleNamespace(name="box"), call=call))
+    way = cast("Transport", SimpleNamespace(target=SimpleNamespace(name="box"), call=call))
     engine.audit_all([way], engine.Terms(network=False))
     assert order == ["asked", "loaded", "judged"]
 
