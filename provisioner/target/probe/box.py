@@ -24,7 +24,11 @@ class Box:
         self.unknown: List[Dict[str, str]] = []
 
     def path(self, path: str) -> str:
-        """Where a path of the machine lies for this process."""
+        """Where a path of the machine lies for this process. Raises OSError for what can be none: a word
+        with a null byte, out of a file that lies.
+        """
+        if "\0" in path:
+            raise FileNotFoundError(errno.ENOENT, "no name has a null byte", path)
         return path if self.live else self.root + path
 
     def read(self, path: str, limit: int = LIMIT) -> bytes:
@@ -66,7 +70,7 @@ class Box:
 
     def there(self, path: str) -> bool:
         """Whether something is at a path, links not followed."""
-        return os.path.lexists(self.path(path))
+        return "\0" not in path and os.path.lexists(self.path(path))
 
     def missing(self, what: str, why: str) -> None:
         """Note that the fact `what` could not be read."""

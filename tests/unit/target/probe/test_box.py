@@ -65,3 +65,12 @@ def test_the_mount_table(plant: Plant) -> None:
 @pytest.mark.parametrize(("text", "shown"), [("naïve", "naïve"), ("bad\udcff", "bad\\xff"), ("", "")])
 def test_names_are_made_fit_for_json(text: str, shown: str) -> None:
     assert clean(text) == shown
+
+
+def test_a_name_with_a_null_byte_is_nowhere(tmp_path: Path) -> None:
+    box = Box(str(tmp_path))
+    assert not box.there("/boot/vm\0linuz")
+    with pytest.raises(FileNotFoundError, match="null byte"):
+        box.read("/boot/vm\0linuz")
+    assert box.peek("kernel", "/boot/vm\0linuz") is None
+    assert box.unknown == []
