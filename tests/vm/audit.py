@@ -21,8 +21,9 @@ Findings = Mapping[tuple[str, str], Seen]
 BLOCKED = 3
 AUDIT_SECONDS = 180  # two on a free core
 PLAIN_USER = "guest"  # has no way to become root
-# What these observe is a number that no two boots share to the last digit; how it is judged, they do.
-MEASURED = {"clock.sane", "memory.size", "storage.space"}
+# What these observe is a number that no two boots share to the last digit, or the command line, by which a
+# state is made: how it is judged is compared.
+OWN = {"clock.sane", "kernel.options", "memory.size", "storage.space"}
 # What these observe without root is another sign of the same: /proc/iomem is all zeros then.
 OTHER_SIGNS = {"pci.above-4g"}
 OWN_FOLDER = f"folder:/home/{PLAIN_USER}/"
@@ -69,7 +70,7 @@ def by_subject(findings: Iterable[Mapping[str, Any]]) -> Findings:
         (one["id"], one["subject"]): (
             one["status"],
             one["severity"],
-            "measured" if one["id"] in MEASURED else one["observed"],
+            "its own" if one["id"] in OWN else one["observed"],
         )
         for one in findings
     }
