@@ -81,6 +81,8 @@ class State:
     flips: tuple[Flip, ...] = ()
 
 
+PLAIN_LINE: Seen = ("pass", "none", "its own")
+NOTED_OPTION: Seen = ("pass", "info", "its own")
 NOT_APPLICABLE: Seen = ("not_applicable", "none", "")
 NO_TABLE: Seen = ("pass", "info", "no table of an IOMMU")
 DMAR_UNUSED: Seen = ("pass", "info", "table DMAR, no active unit")
@@ -112,12 +114,16 @@ STATES: Sequence[State] = (
     State("vt-d-off", "VT-d in the firmware, the kernel told to leave it", "bios", machine=VT_D,
           qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=off",),
           flips=(
+              Flip("kernel.options", PLAIN_LINE, None),
+              Flip("kernel.options", None, NOTED_OPTION, "option:intel_iommu=off"),
               Flip("iommu.interrupt-remapping", NOT_APPLICABLE, ("pass", "none", "offered")),
               Flip("iommu.mode", NO_TABLE, DMAR_UNUSED),
           )),
     State("vt-d", "VT-d translates", "vt-d-off", machine=VT_D,
           qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on",), purposes=IOMMU_MATTERS,
           flips=(
+              Flip("kernel.options", NOTED_OPTION, None, "option:intel_iommu=off"),
+              Flip("kernel.options", None, NOTED_OPTION, "option:intel_iommu=on"),
               Flip("iommu.mode", DMAR_UNUSED, ("pass", "info", "VT-d on, groups: 4 DMA-FQ")),
               Flip("iommu.mode", DMAR_UNUSED, ("warn", "warning", "VT-d on, groups: 4 DMA-FQ"),
                    purpose="multi-gpu"),
@@ -127,6 +133,9 @@ STATES: Sequence[State] = (
     State("vt-d-passthrough", "VT-d with identity groups", "vt-d-off", machine=VT_D,
           qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu=pt"), purposes=IOMMU_MATTERS,
           flips=(
+              Flip("kernel.options", NOTED_OPTION, None, "option:intel_iommu=off"),
+              Flip("kernel.options", None, NOTED_OPTION, "option:intel_iommu=on"),
+              Flip("kernel.options", None, NOTED_OPTION, "option:iommu=pt"),
               Flip("iommu.mode", DMAR_UNUSED, ("pass", "none", "VT-d on, groups: 4 identity")),
               Flip("iommu.mode", DMAR_WANTED, ("pass", "none", "VT-d on, groups: 4 identity"),
                    purpose="vfio-host"),
@@ -134,6 +143,8 @@ STATES: Sequence[State] = (
     State("vt-d-strict", "VT-d translates and flushes at once", "vt-d-off", machine=VT_D,
           qemu=(*PRESENTED, REMAPPING), options=("intel_iommu=on", "iommu.strict=1"), purposes=IOMMU_MATTERS,
           flips=(
+              Flip("kernel.options", NOTED_OPTION, None, "option:intel_iommu=off"),
+              Flip("kernel.options", None, NOTED_OPTION, "option:intel_iommu=on"),
               Flip("iommu.mode", DMAR_UNUSED, ("pass", "info", "VT-d on, groups: 4 DMA")),
               Flip("iommu.mode", DMAR_UNUSED, ("warn", "warning", "VT-d on, groups: 4 DMA"),
                    purpose="multi-gpu"),
@@ -155,6 +166,8 @@ STATES: Sequence[State] = (
           cpu="EPYC-Rome,-hypervisor", qemu=(*PRESENTED, "-device amd-iommu"), options=("amd_iommu=off",),
           purposes=IOMMU_MATTERS,
           flips=(
+              Flip("kernel.options", PLAIN_LINE, None),
+              Flip("kernel.options", None, NOTED_OPTION, "option:amd_iommu=off"),
               Flip("iommu.mode", ("pass", "info", "AMD-Vi on, groups: 4 DMA"), IVRS_UNUSED),
               Flip("iommu.mode", ("warn", "warning", "AMD-Vi on, groups: 4 DMA"), IVRS_UNUSED,
                    purpose="multi-gpu"),
@@ -183,6 +196,7 @@ STATES: Sequence[State] = (
     State("smt", "two cores of two threads each", "two-cores", cpu="Nehalem,-hypervisor",
           smp="4,cores=2,threads=2",
           flips=(
+              Flip("cpu.limits", ("pass", "none", "2 processors"), ("pass", "none", "4 processors")),
               Flip("cpu.smt", ("pass", "none", "notsupported"), ("pass", "none", "on")),
           )),
     State("two-modules", "two memory modules of 1 GiB in four sockets", memory="2048", machine=NEW_SMBIOS,
