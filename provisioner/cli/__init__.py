@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from importlib import import_module
 
@@ -75,7 +76,9 @@ def main() -> None:
             raise
     output.failure(failure)
     if "--json" in sys.argv[1:]:
-        output.failure_document(failure)
+        # Where the disk behind standard output is full, the document of that cannot be printed either.
+        with contextlib.suppress(OSError):
+            output.failure_document(failure)
     sys.exit(failure.code)
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -194,8 +194,22 @@ def assigned(said: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     return overrides, variables
 
 
-def to_write(option: str, path: Path | None) -> None:
-    """Raise UsageError for a file that could not be written, before any machine is asked."""
+def to_write(files: Mapping[str, Path | None]) -> None:
+    """Raise UsageError for a file that could not be written, before any machine is asked; nor one that two
+    options name, of which only the later would be left.
+    """
+    taken: dict[Path, str] = {}
+    for option, path in files.items():
+        _writable(option, path)
+        # Several may go to a device, /dev/null say.
+        if path is None or (path.exists() and not path.is_file()):
+            continue
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} name the same file: {path}", hint="name one for each")
+
+
+def _writable(option: str, path: Path | None) -> None:
     if path is not None and not path.absolute().parent.is_dir():
         raise UsageError(f"{option} {path}: no such folder", hint=f"make {path.absolute().parent} first")
     if path is not None and path.is_dir():
@@ -205,7 +219,8 @@ def to_write(option: str, path: Path | None) -> None:
 def _existing(path: Path | None, option: str) -> str | None:
     if path is not None and not path.is_file():
         raise UsageError(f"{option} {path}: no such file", hint="name a file that is on this machine")
-    return None if path is None else str(path)
+    # Absolute: some of what reads it is started in another folder.
+    return None if path is None else str(path.absolute())
 
 
 def _certificate(path: Path) -> str:

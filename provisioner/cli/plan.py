@@ -50,7 +50,7 @@ def command(model: str | None, why: bool, html: Path | None, as_json: bool, **re
     where = options.where_from(rest)
     elsewhere = bool(where.hosts or where.inventories)
     described = boxes.description_from(rest, elsewhere=elsewhere, require_gpu=rest["require_gpu"])
-    options.to_write("--html", html)
+    options.to_write({"--html": html})
     planner = _planner(model, rest)
     if described is not None:
         name = described.hostname or OF_RECORDED

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli import options, output
-from provisioner.errors import ExitCode, UsageError
+from provisioner.errors import ExitCode, ProvisionError, UsageError
 
 if TYPE_CHECKING:
     from provisioner.report.preflight import PreflightHost
@@ -64,6 +64,8 @@ def command(
         raise UsageError("--check without --fix", hint="preflight changes nothing but with --fix")
     if fix and root is not None:
         raise UsageError("--fix together with --root", hint="a recorded machine cannot be mended")
+    if bench and root is not None:
+        raise UsageError("--bench together with --root", hint="a recorded machine cannot be measured")
     where = options.where_from(rest)
     purpose, ignore = options.judged_from(rest)
     terms = Terms(
@@ -75,8 +77,7 @@ def command(
         packages=not no_packages,
     )
     files = {"--junit": junit, "--sarif": sarif, "--html": html}
-    for option, path in files.items():
-        options.to_write(option, path)
+    options.to_write(files)
     if root is not None:
         if where.hosts or where.inventories:
             raise UsageError("--root together with --host or -i", hint="leave one of them out")
@@ -114,6 +115,17 @@ def _explain(identity: str, *, as_json: bool) -> int:
 
 
 def _write(option: str, path: Path, hosts: Sequence[PreflightHost]) -> None:
+    try:
+        _written(option, path, hosts)
+    except OSError as error:
+        # An error of writing, unlike one of opening, does not name the file.
+        raise ProvisionError(
+            f"{option} {path}: {error.strerror or error}",
+            hint="name a file that can be written, with room for it",
+        ) from error
+
+
+def _written(option: str, path: Path, hosts: Sequence[PreflightHost]) -> None:
     if option == "--junit":
         from provisioner.report.junit import junit
 
@@ -138,11 +150,16 @@ def recorded_machine(root: Path) -> str:
     if not root.is_dir():
         raise UsageError(f"--root {root}: a file", hint=f"name a folder; {holds}")
     for part in ("proc", "sys"):
-        if not (root / part).is_dir():
-            raise UsageError(f"--root {root}: no recorded machine: there is no {part} in it", hint=holds)
-        # A folder of empty ones would be audited as a machine that has nothing.
-        if not any((root / part).iterdir()):
-            raise UsageError(f"--root {root}: no recorded machine: its {part} is empty", hint=holds)
+        try:
+            if not (root / part).is_dir():
+                raise UsageError(f"--root {root}: no recorded machine: there is no {part} in it", hint=holds)
+            # A folder of empty ones would be audited as a machine that has nothing.
+            if not any((root / part).iterdir()):
+                raise UsageError(f"--root {root}: no recorded machine: its {part} is empty", hint=holds)
+        except PermissionError as error:
+            raise UsageError(
+                f"--root {root}: its {part} may not be read", hint="let this user read it"
+            ) from error
     return str(root.absolute())
 
 

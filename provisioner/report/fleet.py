@@ -100,12 +100,13 @@ def text(hosts: Sequence[PreflightHost], *, everything: bool = False, width: int
             yield Line("")
             yield from words.finding(words.told(one.finding, hosts=one.hosts), width)
     yield Line("")
-    ready = sum(host.standing in ("ready", "warned") for host in hosts)
+    ready = sum(host.standing in ("ready", "warned") and not host.too_many_warnings for host in hosts)
     yield Line(f"{ready} of {len(hosts)} machines are ready", tone="good" if ready == len(hosts) else "bad")
 
 
 def _host(host: PreflightHost, width: int) -> Iterator[Line]:
     tone: Tone = {"ready": "good", "warned": "doubt"}.get(host.standing, "bad")  # type: ignore[assignment]
+    tone = "bad" if host.too_many_warnings else tone
     kind = f"  ({host.found.purpose})" if host.found else ""
     yield Line(f"{host.name}  {words.verdict(host)}", kind, tone)
     if host.error is not None and host.error.hint:

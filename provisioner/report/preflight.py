@@ -65,14 +65,20 @@ class PreflightHost:
         return "warned" if any(one.status == "warn" for one in self.findings) else "ready"
 
     @property
+    def too_many_warnings(self) -> bool:
+        """Whether warnings alone make it end in 3: with `strict`, any that is not ignored."""
+        return self.strict and any(
+            one.status == "warn" and one.id not in self.ignored for one in self.findings
+        )
+
+    @property
     def exit_code(self) -> ExitCode:
         """What this machine alone would make the command exit with."""
         if self.found is None:
             return self.error.code if self.error else ExitCode.FAILED
         if self.unmended is not None:
             return self.unmended.code
-        warned = (one.status == "warn" and one.id not in self.ignored for one in self.findings)
-        if self.found.blocking or (self.strict and any(warned)):
+        if self.found.blocking or self.too_many_warnings:
             return ExitCode.PREFLIGHT_BLOCKED
         return ExitCode.DRIFT if any(one.state == "would" for one in self.mended) else ExitCode.DONE
 

@@ -183,6 +183,7 @@ def mended(host: PreflightHost, width: int = WIDTH) -> Iterator[Line]:
 def closing(host: PreflightHost, width: int = WIDTH) -> Iterator[Line]:
     """The verdict and the next step."""
     tone: Tone = {"blocked": "bad", "warned": "doubt"}.get(host.standing, "good")  # type: ignore[assignment]
+    tone = "bad" if host.too_many_warnings else tone
     yield Line(verdict(host), tone=tone)
     for number, line in enumerate(_lines(f"next: {next_step(host)}", width - 2)):
         yield Line(f"{'  ' if number == 0 else '    '}{line}")
@@ -203,6 +204,8 @@ def verdict(host: PreflightHost) -> str:
     more = f"; {', '.join(said)}" if said else ""
     if host.standing == "blocked":
         return f"blocked: {words.count(count['fail'], 'thing')} to put right first{more}"
+    if host.too_many_warnings:
+        return f"not clean, as --strict wants it: {', '.join(said)}"
     return f"ready: nothing that was seen stands in the way{more}"
 
 
@@ -215,6 +218,8 @@ def next_step(host: PreflightHost) -> str:
         if worst.remedy is not None and worst.remedy.steps:
             return worst.remedy.steps[0]
         return f"provision preflight --explain {worst.id}"
+    if host.too_many_warnings:
+        return "put right what is warned of, or name a check with --ignore"
     if host.standing == "warned":
         return "read the warnings; provision up goes on all the same"
     return "provision up"

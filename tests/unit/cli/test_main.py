@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +57,20 @@ def test_an_error_ends_in_lines_a_code_and_a_document(
     assert said.err.strip() == f"provision: {message}" + (f"\n  next: {hint}" if hint else "")
     document = {"schema": 1, "exit_code": code, "error": message, "hint": hint}
     assert said.out == (json.dumps(document) + "\n" if as_json else "")
+
+
+@pytest.mark.parametrize("argv", [["profiles"], ["profiles", "--json"]])
+def test_standard_output_without_room_is_one_line(argv: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "provisioner", *argv],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr.splitlines()[0]) == (1, "provision: No space left on device")
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_defect_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:

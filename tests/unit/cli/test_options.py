@@ -50,3 +50,15 @@ def test_the_environment_speaks_for_this_machine_alone(
     }  # fmt: skip
     settings = options.settings_from(said, options.Where(hosts, (), None, Access()))
     assert settings.variables.get("host_base_ca_certificates") == wanted
+
+
+def test_a_relative_ssh_config_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config").touch()
+    given = {
+        "hosts": ("box",), "inventories": (), "limit": None, "become_password_file": None,
+        "ssh_config": Path("config"), "accept_new_host_keys": False, "ask_become_pass": False,
+    }  # fmt: skip
+    assert options.where_from(given).access.ssh_config == str(tmp_path / "config")

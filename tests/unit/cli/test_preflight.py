@@ -198,6 +198,16 @@ def test_a_recorded_machine_is_judged_by_the_same_code(
         (["--explain", "boot.mod"], "boot.mod: no such check", "did you mean boot.mode?"),
         (["--check"], "--check without --fix", "preflight changes nothing but with --fix"),
         (["--fix", "--root", "{here}"], "--fix together with --root", "a recorded machine cannot be mended"),
+        (
+            ["--bench", "--root", "{here}"],
+            "--bench together with --root",
+            "a recorded machine cannot be measured",
+        ),
+        (
+            ["--junit", "{here}/x", "--sarif", "{here}/half/../x"],
+            "--junit and --sarif name the same file: {here}/half/../x",
+            "name one for each",
+        ),
         (["--html", "{here}/none/x"], "--html {here}/none/x: no such folder", "make {here}/none first"),
         (["--sarif", "{here}"], "--sarif {here}: a folder", "name the file to write"),
         (["--junit", "{here}"], "--junit {here}: a folder", "name the file to write"),
@@ -215,6 +225,56 @@ def test_asked_wrongly(
     message, hint = (text.replace("{here}", here) for text in (message, hint))
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"provision: {message}\n  next: {hint}\n")
+
+
+def test_a_recorded_machine_that_may_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def forbidden(_: Path) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "proc").mkdir()
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    assert ended(["preflight", "--root", str(tmp_path)], monkeypatch) == 2
+    assert capsys.readouterr().err == (
+        f"provision: --root {tmp_path}: its proc may not be read\n  next: let this user read it\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--junit", "--sarif", "--html"])
+@pytest.mark.usefixtures("findings", "box")
+def test_a_file_without_room_is_named(
+    option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(["preflight", option, "/dev/full"], monkeypatch) == 1
+    assert capsys.readouterr().err == (
+        f"provision: {option} /dev/full: No space left on device\n"
+        "  next: name a file that can be written, with room for it\n"
+    )
+
+
+@pytest.mark.usefixtures("findings", "box")
+def test_several_files_may_go_to_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ended(["preflight", "--junit", "/dev/null", "--html", "/dev/null"], monkeypatch) == 3
+
+
+@pytest.mark.usefixtures("findings", "box")
+def test_warnings_that_may_not_be_are_not_called_ready(
+    findings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    findings["found"] = (BLANK, SWAP)
+    ended(["preflight", "--strict"], monkeypatch)
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "not clean, as --strict wants it: 1 warning",
+        "  next: put right what is warned of, or name a check with --ignore",
+    ]
+    ended(["preflight", "--strict", "--ignore", "memory.swap"], monkeypatch)
+    assert "ready: nothing that was seen stands in the way; 1 warning" in capsys.readouterr().out
+    monkeypatch.setattr(options, "transports", lambda _: [Fake("a"), Fake("b")])
+    ended(["preflight", "--strict"], monkeypatch)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "a  not clean, as --strict wants it: 1 warning  (bare-metal)"
+    assert lines[-1] == "0 of 2 machines are ready"
 
 
 # --explain and --fix
