@@ -260,7 +260,9 @@ def tpm(case: Case) -> Iterator[Verdict]:
         )
     elif version.state == "absent":
         yield good(
-            "There is no TPM, or it is switched off in the firmware",
+            "This guest was given no TPM"
+            if case.virtual
+            else "There is no TPM, or it is switched off in the firmware",
             "none",
             evidence=(seen(version, "none"),),
             limits=in_guest(case),

@@ -144,6 +144,9 @@ def _none_offered(case: Case, wanted: bool) -> Verdict:
     if said and said.on is False:
         summary = f"{name} is switched off in the firmware"
         observed = f"{said.name}: {said.value}"
+    elif case.virtual:
+        summary = "This guest was given no IOMMU"
+        observed = "no table of an IOMMU"
     else:
         summary = "The firmware offers no IOMMU: it is switched off there, or the machine has none"
         observed = "no table of an IOMMU"
@@ -178,7 +181,8 @@ def interrupt_remapping(case: Case) -> Iterator[Verdict]:
     """Whether interrupts of a device that a guest owns can be kept from the host."""
     iommu = case.audit.iommu
     if not iommu.tables.value and iommu.tables.state in ("read", "absent"):
-        yield inapplicable("Interrupt remapping", "the firmware offers no IOMMU")
+        why = "this guest was given no IOMMU" if case.virtual else "the firmware offers no IOMMU"
+        yield inapplicable("Interrupt remapping", why)
         return
     if iommu.interrupt_remapping.value is None:
         yield cannot(iommu.interrupt_remapping, "Interrupt remapping")

@@ -44,13 +44,9 @@ def names(case: Case) -> Iterator[Verdict]:
             remedy=remedy,
         )
     elif failed:
-        yield bad(
-            f"Some names of hosts are not resolved: {listed([_host(one) for one in failed])}",
-            failed[0].error,
-            "an address for each name",
-            evidence=evidence,
-            remedy=remedy,
-        )
+        # Whether that stands in anybody's way is the other rule's to say, of what is fetched from there.
+        unknown_here = listed(list(dict.fromkeys(_host(one) for one in failed)))
+        yield good(f"Names of hosts are resolved, all but {unknown_here}", servers, evidence=evidence)
     elif others:
         yield good("Names of hosts are resolved", servers, evidence=evidence)
     elif network.resolvers.value is None:
@@ -74,7 +70,12 @@ def mirrors(case: Case) -> Iterator[Verdict]:
         yield unknown(
             "Whether anything can be fetched", "no address is known to ask", evidence=(seen(asked, "none"),)
         )
+    nameless = all(_NO_NAME.search(one.error) for one in asked.value)
     for what in dict.fromkeys(one.what for one in asked.value):
+        if nameless:  # one trouble, which the other rule tells once
+            why = "no name of a host is resolved here (network.names)"
+            yield unknown(f"Whether {what} can be fetched", why, subject=f"mirrors:{what}")
+            continue
         yield _kind(case, what, [one for one in asked.value if one.what == what])
 
 
@@ -100,12 +101,23 @@ def _kind(case: Case, what: str, asked: list[Mirror]) -> Verdict:
         remedy=by_hand(
             *_steps(lost),
             "Behind a proxy: set https_proxy and no_proxy, for root too.",
-            "Or name a mirror that can be reached (`provision up --help`, mirrors).",
+            f"Or name a mirror that can be reached{_setting(what)}.",
         ),
     )
 
 
+def _setting(what: str) -> str:
+    """Where a mirror is named: for what `provision` fetches by itself, with an option of its own."""
+    if what == "system packages":
+        return " in the package manager's sources"
+    name = "host_base_pypi_index" if what == "Python packages" else "model_weights_mirrors"
+    return f": `provision up --set {name}=https://MIRROR`"
+
+
 def _steps(lost: list[Mirror]) -> Iterator[str]:
+    nameless = next((one for one in lost if _NO_NAME.search(one.error)), None)
+    if nameless is not None:
+        yield f"Try the name: `getent hosts {_host(nameless)}`; `resolvectl status` tells who is asked."
     if any(_NO_TRUST.search(one.error) for one in lost):
         yield "Check the clock first: a wrong one makes every certificate invalid."
         yield "Where the network has its own certificate: set SSL_CERT_FILE."

@@ -27,9 +27,10 @@ def unread(case: Case, thing: str, *facts: str, **rest: Any) -> Verdict:
     return unknown(thing, why, **rest)
 
 
-def larger(case: Case, what: str, *, wsl: str, container: str, owner: str) -> Remedy:
+def larger(case: Case, what: str, *, wsl: str, owner: str, container: str = "") -> Remedy:
     """How to get more of something: on the Windows side, from the container's engine, the hypervisor, or by
-    buying it. `wsl` is the key in .wslconfig, `container` the engine's option.
+    buying it. `wsl` is the key in .wslconfig, `container` the engine's option that limits it; without one,
+    what was counted is the machine's around the container.
     """
     if case.facts.os.wsl:
         return by_hand(
@@ -37,6 +38,13 @@ def larger(case: Case, what: str, *, wsl: str, container: str, owner: str) -> Re
             "`wsl --shutdown` in Windows, and start again.",
             actor="host",
             risk="Everything that runs in WSL ends.",
+        )
+    if case.facts.os.container == "lxc" and not container:  # lxcfs shows it its limits as if they were all
+        return by_hand(f"Raise the container's limit, or run it on a machine with more {what}.", actor="host")
+    if case.facts.os.container and not container:
+        return by_hand(
+            f"Run the container on a machine with more {what}: a container gets no more than that has.",
+            actor="host",
         )
     if case.facts.os.container:
         return by_hand(f"Start the container with {container}, or without that limit.", actor="host")

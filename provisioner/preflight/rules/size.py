@@ -36,7 +36,6 @@ def cores(case: Case) -> Iterator[Verdict]:
                 case,
                 "processors",
                 wsl="processors",
-                container="a larger `--cpus`",
                 owner="Use a machine with more cores.",
             ),
         )
@@ -60,7 +59,6 @@ def memory(case: Case) -> Iterator[Verdict]:
         case,
         "memory",
         wsl="memory",
-        container="a larger `--memory`",
         owner="Fit more memory, or use a smaller model.",
     )
     built_in = sum(dimm.bytes for dimm in case.audit.ram.dimms.value or ())

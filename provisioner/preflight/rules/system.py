@@ -117,7 +117,7 @@ def sane(case: Case) -> Iterator[Verdict]:
     off = abs((clock.controller.value or now) - now)
     weight: Weight = "fail" if case.needs.downloads else "warn"
     remedy = by_hand(
-        "Set it: `sudo timedatectl set-ntp true`, or by hand `sudo date -u -s 'YYYY-MM-DD HH:MM'`.",
+        f"Set it: {_keep_right(case)}, or by hand `sudo date -u -s 'YYYY-MM-DD HH:MM'`.",
         "Where it is wrong after each start, the board's battery is empty.",
         fix=offered(case.facts.os, "time-sync"),
     )
@@ -166,8 +166,14 @@ def synchronized(case: Case) -> Iterator[Verdict]:
             "not synchronized",
             "synchronized",
             evidence=(seen(reading, "unsynchronized"),),
-            remedy=by_hand("`sudo timedatectl set-ntp true`", fix=offered(case.facts.os, "time-sync")),
+            remedy=by_hand(_keep_right(case), fix=offered(case.facts.os, "time-sync")),
         )
+
+
+def _keep_right(case: Case) -> str:
+    if case.facts.os.systemd is False:
+        return "start a time service (chrony, say) the way this system starts services"
+    return "`sudo timedatectl set-ntp true`"
 
 
 def _date(seconds: float) -> str:

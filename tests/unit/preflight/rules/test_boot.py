@@ -227,6 +227,10 @@ ROWS = (
         "none", TPM, {"firmware": {"tpm": absent()}},
         "pass info: There is no TPM, or it is switched off in the firmware",
     ),
+    Row(
+        "none in a guest", TPM, {"firmware": {"tpm": absent()}, "sight": {"virtualization": "kvm"}},
+        "pass info: This guest was given no TPM",
+    ),
     Row("hidden", TPM, {"firmware": {"tpm": hidden("masked")}}, "unknown: The TPM: masked"),
     Row(
         "never known", FAST, {"firmware": UEFI},

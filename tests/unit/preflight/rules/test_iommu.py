@@ -151,7 +151,7 @@ ROWS = (
     Row(
         "none offered to a guest that is to be one", MODE,
         {"iommu": NONE, "purpose": "vfio-host", "sight": GUEST},
-        "fail blocking: The firmware offers no IOMMU: it is switched off there, or the machine has none",
+        "fail blocking: This guest was given no IOMMU",
         "host",
     ),
     Row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ ROWS = [
         "some",
         "network.names",
         network(FAST, NAMELESS),
-        "warn warning: Some names of hosts are not resolved: nowhere.example",
+        "pass: Names of hosts are resolved, all but nowhere.example",
     ),
     Row("no server", "network.names", network(resolvers=()), "warn warning: No name server is configured"),
     Row(
@@ -104,6 +105,33 @@ ROWS = [
         actor="system",
     ),
     Row(
+        "one name that is not known",
+        "network.mirrors",
+        network(FAST, NAMELESS),
+        (
+            (
+                "fail blocking mirrors:packages: For packages, nothing answers: "
+                "nowhere.example (its name is not known here)"
+            ),
+            "pass mirrors:weights: For weights, 1 address answers, the fastest in 0.1 seconds",
+        ),
+    ),
+    Row(
+        "no name at all, which the other rule tells",
+        "network.mirrors",
+        network(NAMELESS, replace(NAMELESS, what="weights")),
+        (
+            (
+                "unknown mirrors:packages: Whether packages can be fetched: "
+                "no name of a host is resolved here (network.names)"
+            ),
+            (
+                "unknown mirrors:weights: Whether weights can be fetched: "
+                "no name of a host is resolved here (network.names)"
+            ),
+        ),
+    ),
+    Row(
         "nothing to ask",
         "network.mirrors",
         network(),
@@ -132,3 +160,18 @@ def test_a_certificate_that_is_refused_points_at_the_clock_and_407_at_the_proxy(
         "Where the network has its own certificate: set SSL_CERT_FILE.",
         "The proxy asks who you are: put the login into https_proxy.",
     )
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("system packages", "Or name a mirror that can be reached in the package manager's sources."),
+        ("Python packages", "`provision up --set host_base_pypi_index=https://MIRROR`."),
+        ("weights of Imaginary 8", "`provision up --set model_weights_mirrors=https://MIRROR`."),
+    ],
+)
+def test_a_name_that_is_not_known_and_where_another_mirror_is_named(what: str, told: str) -> None:
+    (found, *_) = ask("network.mirrors", case(**network(replace(NAMELESS, what=what), FAST)))
+    assert found.remedy is not None
+    assert found.remedy.steps[0].startswith("Try the name: `getent hosts nowhere.example`")
+    assert found.remedy.steps[-1].endswith(told)

@@ -7,7 +7,7 @@ import pytest
 from provisioner.audit import Dimm
 from provisioner.facts import Cpu, Gpu, Memory, Unknown
 from provisioner.preflight.needs import GB, Needs
-from tests.unit.preflight.cases import GIB, Row, check
+from tests.unit.preflight.cases import GIB, Row, ask, case, check
 
 PLANNED = Needs(profile="autoglm", cores=4, memory_bytes=16 * GB, vram_bytes=24 * GB, gpu=True)
 
@@ -176,11 +176,25 @@ def test_a_machine_is_large_enough(row: Row) -> None:
 
 
 def test_wsl_is_made_larger_on_the_windows_side() -> None:
-    from tests.unit.preflight.cases import ask, case
-
     (found,) = ask("memory.size", case(facts=ram(7.7), os={"wsl": True}))
     assert found.remedy is not None
     assert found.remedy.steps == (
         "On the Windows side, set `memory=` under [wsl2] in %UserProfile%\\.wslconfig.",
         "`wsl --shutdown` in Windows, and start again.",
     )
+
+
+@pytest.mark.parametrize(
+    ("container", "step"),
+    [
+        (
+            "docker",
+            "Run the container on a machine with more processors: a container gets no more than that has.",
+        ),
+        ("lxc", "Raise the container's limit, or run it on a machine with more processors."),
+    ],
+)
+def test_a_container_sees_the_cores_of_the_machine_around_it(container: str, step: str) -> None:
+    (found,) = ask("cpu.cores", case(facts={"cpu": Cpu(cores=2)}, os={"container": container}))
+    assert found.remedy is not None
+    assert (found.remedy.actor, found.remedy.steps) == ("host", (step,))

@@ -212,3 +212,15 @@ def test_a_clock_that_drifts_has_a_fix() -> None:
     (found,) = ask("clock.synchronized", case(clock={"synchronized": False}))
     assert found.remedy is not None
     assert found.remedy.fix == "time-sync"
+
+
+def test_without_systemd_no_clock_is_mended_with_its_commands() -> None:
+    for rule, clock in (
+        ("clock.synchronized", {"synchronized": False}),
+        ("clock.sane", {"now": 1.0, "controller": 2e9}),
+    ):
+        (found,) = ask(rule, case(clock=clock, os={"systemd": False}))
+        assert found.remedy is not None
+        assert found.remedy.fix == ""
+        assert "a time service (chrony, say)" in found.remedy.steps[0]
+        assert "timedatectl" not in " ".join(found.remedy.steps)
