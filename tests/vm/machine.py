@@ -101,7 +101,7 @@ class VirtualMachine:
         """Cut the power and remove everything of it. Ends well when there is nothing left to remove."""
         if self.running():
             os.kill(self.pid, signal.SIGKILL)
-        until(lambda: self._reaped() or not self.running(), STOP_TIMEOUT, f"{self.name} does not end")
+            until(self._gone, STOP_TIMEOUT, f"{self.name} does not end")
         shutil.rmtree(self.home, ignore_errors=False)
 
     def __enter__(self) -> Self:
@@ -130,12 +130,12 @@ class VirtualMachine:
         except OSError:
             return False
 
-    def _reaped(self) -> bool:
-        """Whether it was our own child, and has ended."""
+    def _gone(self) -> bool:
+        """Whether it has ended; our own child is waited for, so that nothing of it stays in the table."""
         try:
             return os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
         except ChildProcessError:
-            return False
+            return not self.running()
 
 
 def up(state: State | str, name: str | None = None, *, bound: bool = False) -> VirtualMachine:
