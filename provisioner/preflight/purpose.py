@@ -21,7 +21,8 @@ def infer(facts: Facts) -> tuple[Purpose, str]:
         return "vfio-host", f"{passed_through[0]} is bound to vfio-pci"
     virtualization = facts.audit.sight.virtualization.value if facts.audit else None
     if virtualization and virtualization != "none":
-        return "guest", f"a virtual machine ({virtualization})"
+        named = f" ({virtualization})" if virtualization != "other" else ", of what kind nothing says"
+        return "guest", f"a virtual machine{named}"
     if len(facts.gpus) > 1:
         return "multi-gpu", f"{len(facts.gpus)} NVIDIA GPUs"
     return "bare-metal", "no sign of virtualization" if virtualization else "nothing says otherwise"

@@ -100,7 +100,7 @@ def _around(case: Case, steps: Sequence[str], risk: str) -> Remedy:
         where = f"the host of this {case.facts.os.container} container"
     else:
         kind = case.audit.sight.virtualization.value
-        where = "the hypervisor of this guest" + (f" ({kind})" if kind else "")
+        where = "the hypervisor of this guest" + ("" if kind in (None, "other") else f" ({kind})")
     first = f"Go to {where}, or ask whoever runs it."
     return Remedy("host", (first, *steps), reboot=True, risk=risk)
 

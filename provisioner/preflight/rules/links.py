@@ -19,9 +19,9 @@ from provisioner.preflight.rules.machine import (
     of_the_machine,
     pci,
     unknown,
+    without_card,
 )
 
-_NONE = "there is no NVIDIA GPU here"
 _IDLE = "An idle GPU lowers the speed of its link: only under load does it tell anything."
 _SAVING = ("powersave", "powersupersave")
 
@@ -30,7 +30,7 @@ _SAVING = ("powersave", "powersupersave")
 def link(case: Case) -> Iterator[Verdict]:
     """Lanes in use, against what card and port can both do. A larger slot is no fault."""
     if not case.cards:
-        yield inapplicable("The GPU's link", _NONE)
+        yield without_card(case, "The GPU's link")
     for gpu, device in case.cards:
         if device is None:
             yield not_on_the_bus(case, "The GPU's link", gpu)
@@ -123,7 +123,7 @@ def aspm(case: Case) -> Iterator[Verdict]:
     """The kernel's policy, and what is on for each GPU."""
     policy = case.audit.slots.aspm_policy
     if not case.cards:
-        yield inapplicable("Power saving of the links", _NONE)
+        yield without_card(case, "Power saving of the links")
     elif policy.value is None:
         yield cannot(policy, "Power saving of the links")
     else:
@@ -148,7 +148,7 @@ def aspm(case: Case) -> Iterator[Verdict]:
 def sriov(case: Case) -> Iterator[Verdict]:
     """Whether a GPU could be split into virtual functions."""
     if not case.cards:
-        yield inapplicable("SR-IOV", _NONE)
+        yield without_card(case, "SR-IOV")
     for gpu, device in case.cards:
         subject, name = pci(gpu.address), card(gpu)
         if device is None:
@@ -186,7 +186,10 @@ def acs(case: Case) -> Iterator[Verdict]:
     """Ports that send what GPUs say to each other up to the processor; a guest's GPU should be behind one."""
     apart = case.purpose == "vfio-host"
     if not case.cards or (len(case.cards) < 2 and not apart):
-        yield inapplicable("Peer traffic (ACS)", "one GPU has no peer" if case.cards else _NONE)
+        if case.cards:
+            yield inapplicable("Peer traffic (ACS)", "one GPU has no peer")
+        else:
+            yield without_card(case, "Peer traffic (ACS)")
         return
     for gpu, device in case.cards:
         subject, name = pci(gpu.address), card(gpu)
@@ -242,7 +245,7 @@ def acs(case: Case) -> Iterator[Verdict]:
 def numa(case: Case) -> Iterator[Verdict]:
     """Which processor's memory is near: -1 on a machine of one node is nothing."""
     if not case.cards:
-        yield inapplicable("The GPU's place", _NONE)
+        yield without_card(case, "The GPU's place")
     nodes = case.audit.ram.numa_nodes
     for gpu, device in case.cards:
         subject, name = pci(gpu.address), card(gpu)

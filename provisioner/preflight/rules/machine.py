@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from provisioner.facts import Gpu
 from provisioner.preflight.rule import Case, Verdict, cannot
 
+# As the probe names the bus, and a device on it that may be a GPU.
+_ON_THE_BUS = re.compile(r"gpus|gpus\.[0-9a-f]+:[0-9a-f]+:[0-9a-f]+\.[0-9a-f]", re.IGNORECASE)
 Check = Callable[[Case], Iterable[Verdict]]
 
 # In the probe's words, so that findings without a verdict fold into one line.
@@ -64,6 +67,17 @@ def card(gpu: Gpu) -> str:
     entry = gpu_entry(gpu)
     name = gpu.name or (entry.name if entry else "")
     return f"the {name.removeprefix('NVIDIA ').removeprefix('GeForce ') or 'GPU'}"
+
+
+def why_no_card_seen(case: Case) -> str:
+    """Why it is not known whether there is an NVIDIA GPU: the bus, or a device on it, could not be read."""
+    return next((one.why for one in case.facts.unknown if _ON_THE_BUS.fullmatch(one.what)), "")
+
+
+def without_card(case: Case, thing: str) -> Verdict:
+    """No verdict where no NVIDIA GPU was found."""
+    why = why_no_card_seen(case)
+    return unknown(thing, why) if why else inapplicable(thing, "there is no NVIDIA GPU here")
 
 
 def not_on_the_bus(case: Case, thing: str, gpu: Gpu) -> Verdict:

@@ -9,6 +9,7 @@ from provisioner.preflight.finding import Evidence
 from provisioner.preflight.needs import GB
 from provisioner.preflight.remedies import by_hand
 from provisioner.preflight.rule import Case, Rule, Verdict, bad, good
+from provisioner.preflight.rules.machine import unknown, why_no_card_seen
 from provisioner.preflight.rules.shared import asks, larger, minimum, unread
 from provisioner.preflight.words import several, size
 
@@ -132,9 +133,9 @@ def vram(case: Case) -> Iterator[Verdict]:
 
 
 def _no_gpu(case: Case, wanted: str) -> Iterator[Verdict]:
-    why = case.facts.why_unknown("gpus")
+    why = why_no_card_seen(case)
     if why:
-        yield unread(case, "Whether there is an NVIDIA GPU", "gpus")
+        yield unknown("Whether there is an NVIDIA GPU", why)
     elif case.needs.gpu:
         yield bad(
             f"There is no NVIDIA GPU, and {asks(case.needs, f'one with {wanted} of memory')}",

@@ -20,6 +20,7 @@ from provisioner.preflight.rules.machine import (
     of_the_machine,
     pci,
     unknown,
+    without_card,
 )
 
 _FOUR_GIB = 1 << 32
@@ -187,7 +188,7 @@ def _largest_words(case: Case) -> str:
 def rebar(case: Case) -> Iterator[Verdict]:
     """How much of each GPU's memory the processor, and other GPUs, can reach at once."""
     if not case.cards:
-        yield inapplicable("Resizable BAR", "there is no NVIDIA GPU here")
+        yield without_card(case, "Resizable BAR")
     for gpu, device in case.cards:
         if device is None:
             yield not_on_the_bus(case, "Resizable BAR", gpu)

@@ -117,7 +117,8 @@ def sane(case: Case) -> Iterator[Verdict]:
     off = abs((clock.controller.value or now) - now)
     weight: Weight = "fail" if case.needs.downloads else "warn"
     remedy = by_hand(
-        f"Set it: {_keep_right(case)}, or by hand `sudo date -u -s 'YYYY-MM-DD HH:MM'`.",
+        _keep_right(case),
+        "Or set it by hand: `sudo date -u -s 'YYYY-MM-DD HH:MM'`.",
         "Where it is wrong after each start, the board's battery is empty.",
         fix=offered(case.facts.os, "time-sync"),
     )
@@ -172,8 +173,8 @@ def synchronized(case: Case) -> Iterator[Verdict]:
 
 def _keep_right(case: Case) -> str:
     if case.facts.os.systemd is False:
-        return "start a time service (chrony, say) the way this system starts services"
-    return "`sudo timedatectl set-ntp true`"
+        return "Start a time service (chrony, say) the way this system starts services."
+    return "Let the system keep it right: `sudo timedatectl set-ntp true`."
 
 
 def _date(seconds: float) -> str:

@@ -8,6 +8,7 @@ import pytest
 from provisioner.audit import Board
 from provisioner.facts import Cpu
 from provisioner.preflight.finding import Remedy
+from provisioner.preflight.purpose import infer
 from provisioner.preflight.remedies import by_hand, in_firmware, kernel_option
 from tests.unit.preflight.cases import absent, case
 
@@ -387,4 +388,12 @@ def test_the_kernel_of_a_container_is_its_hosts() -> None:
 def test_steps_by_hand_are_kept_as_they_are() -> None:
     assert by_hand("Open it.", "Close it.", actor="owner", risk="It is hot.", fix="time-sync") == Remedy(
         "owner", ("Open it.", "Close it."), reboot=False, risk="It is hot.", fix="time-sync"
+    )
+
+
+def test_a_hypervisor_that_nobody_names_is_not_called_other() -> None:
+    unnamed = case(sight={"virtualization": "other"})
+    assert infer(unnamed.facts) == ("guest", "a virtual machine, of what kind nothing says")
+    assert in_firmware(unnamed, "csm", "off").steps[0] == (
+        "Go to the hypervisor of this guest, or ask whoever runs it."
     )

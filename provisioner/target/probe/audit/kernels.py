@@ -199,4 +199,4 @@ def reboot(box: Box) -> Reading:
         return readings.hidden("the recorded tree has no /run", WANTED[0])
     if any(box.there(path) for path in NOTERS):
         return readings.read([], WANTED[0])
-    return readings.hidden("nothing on this system notes that a restart is wanted", WANTED[0])
+    return readings.hidden("no program here would note that a restart is wanted", WANTED[0])

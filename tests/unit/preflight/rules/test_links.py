@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.audit import Link
+from provisioner.facts import Unknown
 from tests.unit.preflight.cases import (
     Detail,
     Row,
@@ -357,3 +358,10 @@ def test_in_a_container_and_in_wsl_there_is_no_verdict(rule: str, os: dict[str, 
     for seen in (case(whole=contained(), os=os, gpus=2), case(**full, os=os)):
         (found,) = ask(rule, seen)
         assert (found.status, found.remedy) == ("not_applicable", None)
+
+
+@pytest.mark.parametrize("rule", ["pci.link", "pci.aspm", "pci.sriov", "pci.acs", "pci.numa", "pci.rebar"])
+def test_a_bus_that_cannot_be_read_is_not_one_without_a_gpu(rule: str) -> None:
+    unread = {"unknown": (Unknown("gpus", "/sys/bus/pci/devices: Permission denied"),)}
+    (found,) = ask(rule, case(facts=unread))
+    assert (found.status, found.reason) == ("unknown", "/sys/bus/pci/devices: Permission denied")

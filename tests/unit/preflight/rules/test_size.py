@@ -165,6 +165,18 @@ ROWS = [
         "unknown: Whether there is an NVIDIA GPU: /sys: permission denied",
     ),
     Row(
+        "a device unread, which may be one",
+        "gpu.vram",
+        {"facts": unknown("gpus.0000:01:00.0", "vendor: permission denied"), "needs": PLANNED},
+        "unknown: Whether there is an NVIDIA GPU: vendor: permission denied",
+    ),
+    Row(
+        "what a card can do unread, and there is none",
+        "gpu.vram",
+        {"facts": unknown("gpus.0000:01:00.0.capability", "no NVML")},
+        "pass info: There is no NVIDIA GPU: models run on the processor",
+    ),
+    Row(
         "not asked of a model on the processor", "gpu.vram", {"needs": Needs(profile="small", gpu=False)}, ()
     ),
 ]
