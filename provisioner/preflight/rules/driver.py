@@ -23,7 +23,13 @@ _WAYS = {
 # What draws the screen, and takes a few hundred megabytes of a GPU.
 _DISPLAY = (
     "Xorg", "Xwayland", "gnome-shell", "kwin_wayland", "kwin_x11", "plasmashell", "gdm-x-session",
-    "sddm-greeter", "mutter", "sway", "Hyprland", "weston", "cinnamon", "xfwm4",
+    "sddm-greeter", "mutter", "sway", "Hyprland", "weston", "cinnamon", "xfwm4", "systemd-logind",
+)  # fmt: skip
+# What belongs to the driver and has each GPU open for as long as the machine runs; a process has the first
+# 15 letters of its name (proc(5), comm).
+_OF_DRIVER = (
+    "nvidia-persiste", "nvidia-powerd", "nv-fabricmanage", "nv-hostengine", "nvidia-imex", "nvsm_core",
+    "dcgm-exporter",
 )  # fmt: skip
 _OF_WINDOWS = "Windows brings the driver and its libraries: look there (nvidia-smi in Windows)"
 
@@ -40,7 +46,8 @@ def source(case: Case) -> Iterator[Verdict]:
     ways = tuple(dict.fromkeys(one.way for one in sources))
     here = listed([_WAYS.get(way, way) for way in ways])
     evidence = tuple(Evidence(reading.source, f"{one.way}: {one.evidence}") for one in sources)
-    foreign = [one for one in sources if one.way != "wsl"]
+    # What a container's toolkit laid in comes from Windows too.
+    foreign = [one for one in sources if one.way not in ("wsl", "container")]
     if not sources:
         yield good("No NVIDIA driver is installed", "none", evidence=(seen(reading, "none"),))
     elif case.facts.os.wsl and foreign:
@@ -52,7 +59,7 @@ def source(case: Case) -> Iterator[Verdict]:
             evidence=evidence,
             remedy=_taken_away(foreign),
         )
-    elif len(ways) > 1:
+    elif len(ways) > 1 and foreign:
         yield bad(
             f"The NVIDIA driver came here by {several(len(ways), 'way')} at once: {here}",
             here,
@@ -135,6 +142,9 @@ def _loaded(case: Case, version: str) -> Iterator[Verdict]:
             evidence=evidence,
             remedy=_restart(case, step),
         )
+    elif library.state == "absent" and any(gpu.memory_bytes is not None for gpu in case.facts.gpus):
+        # NVML, one of them, answered: they lie where this system keeps them, and are of the loaded version.
+        yield good(f"The driver in memory is {version}, and its libraries answer", version, evidence=evidence)
     elif library.state == "absent":
         yield bad(
             f"The driver {version} is loaded, and its libraries are not here",
@@ -223,12 +233,12 @@ def processes(case: Case) -> Iterator[Verdict]:
         return
     names = listed([f"{one.name} ({one.pid})" for one in found])
     verb = "has" if len(found) == 1 else "have"
-    of_display = all(one.name in _DISPLAY for one in found)
+    usual = all(one.name in (*_DISPLAY, *_OF_DRIVER) for one in found)
     yield bad(
         f"{several(len(found), 'program')} {verb} the GPU open: {names}",
         names,
         "nobody",
-        weight="warn" if case.needs.driver or not of_display else "info",
+        weight="warn" if case.needs.driver or not usual else "info",
         evidence=tuple(
             Evidence(f"/proc/{one.pid}/fd", f"{one.name} of {one.user or 'somebody'}") for one in found
         ),

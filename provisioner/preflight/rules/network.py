@@ -140,8 +140,8 @@ def _evidence(mirrors: list[Mirror]) -> Iterator[Evidence]:
 
 
 def _host(one: Mirror) -> str:
-    rest = one.address.partition("://")[2] or one.address
-    return re.split(r"[/:?]", rest)[0] or one.address
+    found = re.match(r"(?:[\w+.-]+://)?(\[[^\]]*\]|[^/:?]+)", one.address)
+    return found.group(1) if found else one.address
 
 
 RULES = (

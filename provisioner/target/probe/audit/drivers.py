@@ -27,13 +27,14 @@ UNINSTALLER = "/usr/bin/nvidia-uninstall"
 INSTALLER_LOG = "/var/log/nvidia-installer.log"
 INSTALLER_STATE = "/var/lib/nvidia"
 _NUMBERED = re.compile(r"(libcuda|libnvidia-ml)\.so\.(\d+\.\d+(?:\.\d+)?)$")
-# Which of a driver's many packages is named: the first of these that is there.
+# Which of a driver's many packages is named: the first of these that is there. Its companions (settings,
+# prime, persistenced, what a maker of machines adds) come from anywhere, and say nothing of the driver.
 _FIRST = (
-    "nvidia-driver", "nvidia-open", "cuda-drivers", "nvidia-headless", "nvidia-tesla", "linux-modules-nvidia",
-    "nvidia-kernel", "nvidia-dkms", "libcuda1", "libnvidia-compute", "nvidia-utils",
+    "nvidia-driver", "nvidia-open", "cuda-drivers", "nvidia-headless", "nvidia-tesla", "nvidia-legacy",
+    "linux-modules-nvidia", "nvidia-kernel", "nvidia-dkms", "libcuda1", "libnvidia-compute", "nvidia-utils",
 )  # fmt: skip
 # Lists of the packages that a distribution's drivers are among; its other lists are far larger.
-_COMPONENTS = re.compile(r"_(restricted|multiverse|non-free)_binary-[^_]+_Packages$")
+_COMPONENTS = re.compile(r"_(restricted|multiverse|contrib|non-free)_binary-[^_]+_Packages$")
 _NVIDIA_LIST = re.compile(r"(?i)nvidia|[_/]cuda[-_]")
 # The archive of drivers beside Ubuntu that many guides name.
 _ARCHIVE = re.compile(r"_graphics-drivers_")
@@ -115,8 +116,9 @@ def of_runfile(box: Box) -> List[Dict[str, Any]]:
 
 
 def of_packages(box: Box, packages: List[Package]) -> List[Dict[str, Any]]:
-    """One source a way that installed packages came."""
+    """One source a way that the installed packages of the driver itself came."""
     chosen: Dict[str, Tuple[Package, Way]] = {}
+    packages = [package for package in packages if package.name.startswith(_FIRST)]
     ways = ways_of(box, packages)
     for package in sorted(packages, key=_importance):
         way = ways[package.name]

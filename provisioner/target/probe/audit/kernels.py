@@ -90,7 +90,8 @@ def releases(box: Box) -> Set[str]:
     images = {
         name[len("vmlinuz-") :]
         for name in names_in(box, "/boot")
-        if name.startswith("vmlinuz-") and not re.search(r"rescue|\.old$|\.bak$", name)
+        # Arch and Alpine name theirs after its kind (vmlinuz-linux): that is no release.
+        if re.match(r"vmlinuz-\d+\.", name) and not re.search(r"rescue|\.old$|\.bak$", name)
     }
     if images:
         return images

@@ -16,9 +16,11 @@ UPDATES = "/var/lib/dpkg/updates"
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 RPM = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
 WHOLE = b"installed"
-# Packages of the driver, not of the container toolkit, CUDA or other things that carry NVIDIA's name.
+# Packages of the driver, not of the container toolkit, CUDA or other things that carry NVIDIA's name, nor
+# those that go with any version of it.
 DRIVER = re.compile(
-    r"((lib)?nvidia-(?!container|cuda|cudnn|docker|cg|texture|vaapi|profiler|visual|nsight|mig|gds|fs)"
+    r"((lib)?nvidia-(?!container|cuda|cudnn|docker|cg|texture|vaapi|profiler|visual|nsight|mig|gds|fs|prime"
+    r"|ml-dev|opencl-dev|egl-(wayland|gbm|x))"
     r"|linux-(modules|objects|signatures)-nvidia-|xserver-xorg-video-nvidia|libcuda1$|libnvcuvid1$|cuda-drivers"
     r"|(akmod|kmod|dkms|xorg-x11-drv)-nvidia)"
 )

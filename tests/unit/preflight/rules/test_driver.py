@@ -19,6 +19,7 @@ PACKAGED = DriverSource("distribution", "nvidia-driver 550.54.14-1 (listed by a 
 BY_NVIDIA = DriverSource("nvidia-repository", "cuda-drivers 550.54.15-1 (listed)", "550.54.15")
 BY_HAND = DriverSource("runfile", "/usr/bin/nvidia-uninstall", "550.54.14")
 OF_WINDOWS = DriverSource("wsl", "/usr/lib/wsl/lib/libcuda.so.1", "551.23")
+OF_TOOLKIT = DriverSource("container", "/usr/lib/x86_64-linux-gnu/libcuda.so.551.23", "551.23")
 OLD, NEW = "550.54.14", "550.90.07"
 WSL = {"os": {"wsl": True}}
 LXC = {"os": {"container": "lxc"}}
@@ -32,6 +33,9 @@ def sources(*found: DriverSource, **more: Any) -> dict[str, Any]:
 def driver(loaded: Any, library: Any, module: Any = None, **more: Any) -> dict[str, Any]:
     said = {"loaded_driver": loaded, "library_driver": library, "module_file": module or absent()}
     return {"gpus": 1, "software": said, **more}
+
+
+KEPT_ELSEWHERE = [Gpu("0000:01:00.0", "0x10de", "0x2684", memory_bytes=25757220864)]
 
 
 def nouveau(word: Any, **more: Any) -> dict[str, Any]:
@@ -49,6 +53,18 @@ BUILT_IN = "nouveau is built into the kernel, and takes the GPU before NVIDIA's 
 
 ROWS = [
     Row("none", "gpu.driver-source", sources(), "pass: No NVIDIA driver is installed"),
+    Row(
+        "a container in WSL",
+        "gpu.driver-source",
+        sources(OF_TOOLKIT, os={"wsl": True, "container": "docker"}, needs=ON_GPU),
+        "pass: The NVIDIA driver 551.23 came from the machine that runs this container",
+    ),
+    Row(
+        "libraries in a place of the system's own, and NVML answers",
+        "gpu.driver-versions",
+        driver(OLD, absent(), needs=ON_GPU) | {"gpus": KEPT_ELSEWHERE},
+        f"pass: The driver in memory is {OLD}, and its libraries answer",
+    ),
     Row(
         "packages",
         "gpu.driver-source",
@@ -225,6 +241,12 @@ ROWS = [
         "gpu.processes",
         users(Process(812, "Xorg", "root"), needs=INSTALLING),
         "warn warning: 1 program has the GPU open: Xorg (812)",
+    ),
+    Row(
+        "the driver's own, as on each server",
+        "gpu.processes",
+        users(Process(611, "nvidia-persiste"), Process(700, "systemd-logind")),
+        "pass info: 2 programs have the GPU open: nvidia-persiste (611) and systemd-logind (700)",
     ),
     Row(
         "another model",

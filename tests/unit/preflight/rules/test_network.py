@@ -85,6 +85,12 @@ ROWS = [
         "warn warning mirrors:weights: For weights, 1 of 2 addresses do not answer: dead.example (timed out)",
     ),
     Row(
+        "an address of numbers",
+        "network.mirrors",
+        network(FAST, Mirror("weights", "http://[fd00::1]:8080/w", error="timed out")),
+        "warn warning mirrors:weights: For weights, 1 of 2 addresses do not answer: [fd00::1] (timed out)",
+    ),
+    Row(
         "none of a kind",
         "network.mirrors",
         network(FAST, PROXY, OLD),

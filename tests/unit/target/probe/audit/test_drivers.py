@@ -169,6 +169,17 @@ HERE = ("nvidia-driver-550", "550.54.15-0ubuntu1")
                 ("nvidia-repository", "libcuda1 560.1-1 (listed by developer.download.nvidia.com)", "560.1"),
             ],
         ),
+        # Companions of a driver come from anywhere: it came in one way all the same.
+        (
+            {
+                STATUS: status(HERE, ("nvidia-prime", "0.8.17.1"), ("nvidia-system-core", "24.04-1")),
+                UBUNTU: listed(HERE),
+                **NVIDIA_LINE,
+            },
+            [("distribution", f"{' '.join(HERE)} (listed by u.example)", "550.54.15")],
+        ),
+        # The toolkit's own stub of NVML is no driver.
+        ({STATUS: status(("libnvidia-ml-dev", "11.5.50~11.5.1-1ubuntu1"))}, []),
         (
             {
                 STATUS: status(("a", "1")),

@@ -163,6 +163,12 @@ def test_el_names_its_kernel_by_an_entry_of_its_own(plant: Plant) -> None:
     assert [one["release"] for one in look(root, kernel=old)["kernels"]["value"]] == [old, new]
 
 
+def test_a_kernel_named_after_its_kind_is_no_other_release(plant: Plant) -> None:
+    running = "6.9.1-arch1-1"
+    root = plant({"/boot/vmlinuz-linux": "", f"/lib/modules/{running}/vmlinuz": ""})
+    assert [one["release"] for one in look(root, kernel=running)["kernels"]["value"]] == [running]
+
+
 def test_a_recorded_tree_without_modules_says_nothing_of_headers(plant: Plant) -> None:
     found = look(plant({"/proc/version": DEBIAN}))["kernels"]
     assert (found["state"], found["why"]) == ("hidden", "the recorded tree has no /lib/modules")

@@ -88,6 +88,9 @@ OTHERS = (
     "nvidia-cg-toolkit",
     "libcudart12",
     "nvidia-gds-12-4",
+    "nvidia-prime",
+    "libnvidia-ml-dev",
+    "libnvidia-egl-wayland1",
 )
 
 
