@@ -176,9 +176,9 @@ class PciDevice:
 
     Ids as sysfs writes them ("0x10de"), `kind` the class ("0x030000"). `config_bytes`: how much of its
     configuration space could be read: 64 without CAP_SYS_ADMIN. `upstream`: address and link of the port
-    above it; `acs`: whether that port, or one above it, redirects peer traffic (Access Control Services).
-    `aspm`: the link's power-saving states in force, "off", "l0s", "l1" or "l0s l1".
-    `local_cpus`: "" where its node has memory and no processors.
+    above it; `acs`: whether that port, or one above it, redirects peer traffic (Access Control Services);
+    `switch_acs`: the same of those below the root port, absent without. `aspm`: the link's power-saving
+    states in force ("off", "l0s", "l1", "l0s l1"). `local_cpus`: "" on a node without processors.
     """
 
     address: str
@@ -193,6 +193,7 @@ class PciDevice:
     upstream: str = ""
     upstream_link: Reading[Link] = Reading()
     acs: Reading[bool] = Reading()
+    switch_acs: Reading[bool] = Reading()
     aspm: Reading[str] = Reading()
     sriov_functions: Reading[int] = Reading()
     numa_node: Reading[int] = Reading()
@@ -234,8 +235,8 @@ class Dimm:
 @dataclass(frozen=True, slots=True)
 class Ram:
     """Memory as built in and as set up, in bytes. `ecc`: DMI type 16's word (none, parity, single-bit,
-    multi-bit, crc), the weakest of several arrays.
-    `edac`: the kernel's own memory controllers. `huge_pages`: reserved bytes by size of page.
+    multi-bit, crc), the weakest of several arrays. `edac`: the kernel's own memory controllers.
+    `huge_pages`: reserved bytes by size of page.
     """
 
     dimms: Reading[tuple[Dimm, ...]] = Reading()

@@ -36,7 +36,9 @@ def link(case: Case) -> Iterator[Verdict]:
             yield not_on_the_bus(case, "The GPU's link", gpu)
         elif device.link.value is None or not device.link.value.width:
             thing, subject = f"The link of {card(gpu)}", pci(device.address)
-            if device.link.state in ("read", "absent"):
+            if device.link.state == "read":
+                yield unknown(thing, "it is down, or the card sleeps: look again under load", subject=subject)
+            elif device.link.state == "absent":
                 yield Verdict(
                     "not_applicable", f"{thing}: it has none", subject=subject, reason="it has none"
                 )
@@ -197,20 +199,22 @@ def acs(case: Case) -> Iterator[Verdict]:
         if device is None:
             yield not_on_the_bus(case, thing, gpu)
             continue
-        if device.acs.value is None:
-            if device.acs.state == "absent" and not apart:
-                yield good(f"No port above {name} redirects peer traffic", "no port", subject=subject)
+        # What two root ports say to each other goes through the processor anyhow.
+        redirects = device.acs if apart else device.switch_acs
+        if redirects.value is None:
+            if redirects.state == "absent" and not apart:
+                yield good(f"No switch above {name} redirects peer traffic", "no switch", subject=subject)
             else:
-                yield cannot(device.acs, thing, subject=subject)
+                yield cannot(redirects, thing, subject=subject)
             continue
         rest = {
             "subject": subject,
-            "evidence": (seen(device.acs, "redirects" if device.acs.value else "does not redirect"),),
+            "evidence": (seen(redirects, "redirects" if redirects.value else "does not redirect"),),
             "limits": in_guest(case),
         }
-        if device.acs.value and not apart:
+        if redirects.value and not apart:
             yield bad(
-                f"A port above {name} sends peer traffic up to the processor",
+                f"A switch above {name} sends peer traffic up to the processor",
                 "ACS redirects peer traffic",
                 "no redirection between GPUs that work together",
                 remedy=by_hand(
@@ -222,7 +226,7 @@ def acs(case: Case) -> Iterator[Verdict]:
                 ),
                 **rest,
             )
-        elif not device.acs.value and apart:
+        elif not redirects.value and apart:
             yield bad(
                 f"No port above {name} keeps it apart from its neighbours: it may share its group with them",
                 "no ACS redirection",
@@ -238,7 +242,7 @@ def acs(case: Case) -> Iterator[Verdict]:
         elif apart:
             yield good(f"The ports above {name} keep it apart", "ACS redirects", **rest)
         else:
-            yield good(f"No port above {name} redirects peer traffic", "no redirection", **rest)
+            yield good(f"No switch above {name} redirects peer traffic", "no redirection", **rest)
 
 
 @of_the_machine("The GPU's place")

@@ -20,6 +20,8 @@ PROCESSORS = re.compile(r"[0-9,-]*\Z")
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
 # Display devices, processing accelerators, NVMe: class codes of the PCI Code and ID Assignment Specification.
 NOTED = ("0x03", "0x12", "0x0108")
+# PCI Express Base Specification, Link Status: a device that sleeps (D3cold) answers ones, which is x63.
+WIDTHS = (1, 2, 4, 8, 12, 16, 32)
 # What a device that was pulled out, or has fallen off the bus, answers.
 GONE = (*MISSING, errno.ENODEV, errno.ENXIO)
 # Flags of a line of `resource` (Linux, include/linux/ioport.h).
@@ -106,6 +108,7 @@ def device(box: Box, address: str) -> Optional[Dict[str, Any]]:
             else readings.absent("no port above it: it sits on the root complex", folder)
         ),
         "acs": access_control(box, ports),
+        "switch_acs": access_control(box, ports[:-1]),
         "aspm": power_of_link(box, folder, space),
         "sriov_functions": _functions(box, folder, space),
         "numa_node": readings.from_file(
@@ -174,9 +177,9 @@ def link(box: Box, folder: str, space: Space) -> Reading:
 
 
 def access_control(box: Box, ports: List[str]) -> Reading:
-    """`PciDevice.acs`: whether a port above redirects what its devices send each other."""
+    """`PciDevice.acs`, `switch_acs`: whether one of these ports redirects its devices' peer traffic."""
     if not ports:
-        return readings.absent("no port above it: nothing redirects its traffic", DEVICES)
+        return readings.absent("no such port is above it: nothing redirects its traffic", DEVICES)
     unseen = None
     for port in ports:
         folder = "%s/%s" % (DEVICES, port)
@@ -323,11 +326,11 @@ def _speed(content: bytes) -> Optional[float]:
 
 
 def _width(content: bytes) -> Optional[int]:
-    """Lanes; None for the kernel's "not known" (255) and for a link that is down (0)."""
+    """Lanes; None for the kernel's "not known" (255), a link that is down (0), a device that sleeps (63)."""
     text = readings.word(content)
     if not re.match(r"[0-9]{1,3}\Z", text):
         raise Malformed("it says %.60r" % text)
-    return int(text) if 0 < int(text) < 255 else None
+    return int(text) if int(text) in WIDTHS else None
 
 
 def _number(content: bytes) -> int:

@@ -108,7 +108,7 @@ ROWS = (
     ),
     Row(
         "a link that is down", LINK, link(Link(None, None, 16.0, 16), CARD),
-        f"not_applicable {SUBJECT}: The link of the RTX 4090: it has none",
+        f"unknown {SUBJECT}: The link of the RTX 4090: it is down, or the card sleeps: look again under load",
     ),
     Row(
         "the port says nothing", LINK, link(Link(16.0, 8, 16.0, 16), Link()),
@@ -173,27 +173,35 @@ ROWS = (
     ),
     Row("no GPU", SRIOV, {}, "not_applicable: SR-IOV: there is no NVIDIA GPU here"),
     Row(
-        "straight across", ACS, two(acs=False),
+        "straight across", ACS, two(switch_acs=False),
         (
-            f"pass {SUBJECT}: No port above the RTX 4090 redirects peer traffic",
-            f"pass pci:{SECOND}: No port above the RTX 4090 redirects peer traffic",
+            f"pass {SUBJECT}: No switch above the RTX 4090 redirects peer traffic",
+            f"pass pci:{SECOND}: No switch above the RTX 4090 redirects peer traffic",
+        ),
+    ),
+    Row(
+        "root ports redirect, and nothing could go past them", ACS,
+        two(acs=True, switch_acs=absent("no such port is above it")),
+        (
+            f"pass {SUBJECT}: No switch above the RTX 4090 redirects peer traffic",
+            f"pass pci:{SECOND}: No switch above the RTX 4090 redirects peer traffic",
         ),
     ),
     Row(
         "redirected", ACS, {
-            "slots": {"devices": (device(acs=True), device(SECOND, acs=absent("no port above it")))},
+            "slots": {"devices": (device(switch_acs=True), device(SECOND, switch_acs=absent("no port")))},
             "gpus": 2,
         },
         (
-            f"warn warning {SUBJECT}: A port above the RTX 4090 sends peer traffic up to the processor",
-            f"pass pci:{SECOND}: No port above the RTX 4090 redirects peer traffic",
+            f"warn warning {SUBJECT}: A switch above the RTX 4090 sends peer traffic up to the processor",
+            f"pass pci:{SECOND}: No switch above the RTX 4090 redirects peer traffic",
         ),
     ),
     Row(
-        "one of two on the bus", ACS, {"slots": {"devices": (device(acs=False),)}, "gpus": 2},
+        "one of two on the bus", ACS, {"slots": {"devices": (device(switch_acs=False),)}, "gpus": 2},
         (
             f"unknown pci:{SECOND}: {REDIRECTS}: the PCI bus does not show it",
-            f"pass {SUBJECT}: No port above the RTX 4090 redirects peer traffic",
+            f"pass {SUBJECT}: No switch above the RTX 4090 redirects peer traffic",
         ),
     ),
     Row(
@@ -216,7 +224,7 @@ ROWS = (
         f"unknown {SUBJECT}: {REDIRECTS}: no port above it",
     ),
     Row(
-        "hidden", ACS, two(acs=hidden()),
+        "hidden", ACS, two(switch_acs=hidden()),
         (
             f"unknown {SUBJECT}: {REDIRECTS}: only root may read it",
             f"unknown pci:{SECOND}: {REDIRECTS}: only root may read it",
@@ -291,9 +299,9 @@ DETAILS = (
         "16", ("16", "Enabled"),
     ),
     Detail(SRIOV, one(sriov_functions=16), "16", ("16",)),
-    Detail(ACS, two(acs=False), "no redirection", ("does not redirect",)),
+    Detail(ACS, two(switch_acs=False), "no redirection", ("does not redirect",)),
     Detail(
-        ACS, two(acs=True),
+        ACS, two(switch_acs=True),
         "ACS redirects peer traffic", ("redirects",), step="setpci -s PORT ECAP_ACS+6.w=0",
     ),
 )  # fmt: skip
@@ -306,7 +314,7 @@ def test_detail(detail: Detail) -> None:
 
 @pytest.mark.parametrize(("sight", "actor"), [({}, "firmware"), (GUEST, "host")])
 def test_who_switches_acs_off(sight: dict[str, Any], actor: str) -> None:
-    found = ask(ACS, case(**two(acs=True), sight=sight, purpose="multi-gpu"))[0]
+    found = ask(ACS, case(**two(switch_acs=True), sight=sight, purpose="multi-gpu"))[0]
     assert found.remedy is not None
     assert found.remedy.actor == actor
 
@@ -352,7 +360,8 @@ def test_a_card_goes_to_another_slot_where_this_one_has_no_more() -> None:
 @pytest.mark.parametrize("os", [{"container": "docker"}, {"wsl": True}])
 @pytest.mark.parametrize("rule", RULES)
 def test_in_a_container_and_in_wsl_there_is_no_verdict(rule: str, os: dict[str, Any]) -> None:
-    full = two(link=Link(2.5, 1, 16.0, 16), upstream_link=CARD, acs=True, sriov_functions=8, numa_node=-1) | {
+    narrow = Link(2.5, 1, 16.0, 16)
+    full = two(link=narrow, upstream_link=CARD, switch_acs=True, sriov_functions=8, numa_node=-1) | {
         "ram": {"numa_nodes": 2}
     }
     for seen in (case(whole=contained(), os=os, gpus=2), case(**full, os=os)):

@@ -80,6 +80,7 @@ def test_a_gpu_read_by_root(plant: Plant) -> None:
         "link": {"speed": 2.5, "width": 8, "max_speed": 16.0, "max_width": 16},
         "upstream_link": {"speed": 2.5, "width": 8, "max_speed": 32.0, "max_width": 16},
         "acs": True,
+        "switch_acs": "absent",
         "aspm": "l1",
         "sriov_functions": "absent",
         "numa_node": -1,
@@ -100,6 +101,7 @@ def test_the_same_gpu_read_without_rights(plant: Plant) -> None:
         "link": {"speed": 2.5, "width": 8, "max_speed": 16.0, "max_width": 16},
         "upstream_link": {"speed": 2.5, "width": 8, "max_speed": 32.0, "max_width": 16},
         "acs": "hidden",
+        "switch_acs": "absent",
         "aspm": "l1",
         "sriov_functions": "absent",
         "numa_node": -1,
@@ -189,6 +191,8 @@ def test_a_node_without_processors_has_none_near(plant: Plant) -> None:
     [
         ({"current_link_speed": "Unknown\n", "current_link_width": "0\n"}, (None, None, 16.0, 16)),
         ({"max_link_width": "255\n"}, (2.5, 8, 16.0, None)),
+        # It sleeps, and answers ones.
+        ({"current_link_speed": "Unknown\n", "current_link_width": "63\n"}, (None, None, 16.0, 16)),
         ({"max_link_speed": "64.0 GT/s PCIe\n"}, (2.5, 8, 64.0, 16)),
         # No files: what the device itself says.
         ({"current_link_speed": None}, (2.5, 8, 16.0, 16)),
@@ -214,10 +218,33 @@ def test_ports_that_redirect_nothing(plant: Plant) -> None:
     assert only(plant(tree))["acs"]["value"] is False
 
 
+@pytest.mark.parametrize(("below", "found"), [(0x1D << 16, True), (0x7F, False)])
+def test_a_switch_stands_below_the_root_port(below: int, found: bool, plant: Plant) -> None:
+    inner = "0000:02:00.0"
+    tree = machine()
+    for name in list(tree):
+        if CARD in name:
+            # The card hangs below a switch's port, and that below the root port.
+            told = tree.pop(name)
+            if name.endswith(f"devices/{CARD}"):
+                told = f"-> ../../../devices/pci0000:00/{PORT}/{inner}/{CARD}"
+            tree[name.replace(f"{PORT}/", f"{PORT}/{inner}/")] = told
+    folder = f"/sys/devices/pci0000:00/{PORT}/{inner}"
+    tree[f"{folder}/config"] = space(kind=1, put={0x100: extended(0xD, 0, below)})
+    tree[f"/sys/bus/pci/devices/{inner}"] = f"-> ../../../devices/pci0000:00/{PORT}/{inner}"
+    tree[f"{folder}/class"] = "0x060400\n"
+    tree[f"{folder}/resource"] = resource()
+    device = only(plant(tree))
+    assert (device["upstream"], device["acs"]["value"], device["switch_acs"]["value"]) == (inner, True, found)
+
+
 def test_a_port_without_access_control_redirects_nothing(plant: Plant) -> None:
     tree = machine()
     tree[f"/sys/devices/pci0000:00/{PORT}/config"] = space(kind=1)
     assert only(plant(tree))["acs"]["value"] is False
+
+
+GROUP = ("iommu_group",)
 
 
 def test_a_device_on_the_root_complex_has_no_port_above(plant: Plant) -> None:
@@ -229,7 +256,8 @@ def test_a_device_on_the_root_complex_has_no_port_above(plant: Plant) -> None:
     assert said(device) == {
         **dict.fromkeys(("bars", "resizable", "link", "aspm"), "hidden"),
         **dict.fromkeys(
-            ("upstream_link", "acs", "sriov_functions", "numa_node", "local_cpus", "iommu_group"), "absent"
+            ("upstream_link", "acs", "switch_acs", "sriov_functions", "numa_node", "local_cpus", *GROUP),
+            "absent",
         ),
     }
 
