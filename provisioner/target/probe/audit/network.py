@@ -211,7 +211,8 @@ def ask(question: Question, patience_s: float) -> Dict[str, Any]:
         if isinstance(failure, socket.gaierror) and failure.errno == socket.EAI_AGAIN:
             words = "no name server answers"
         if isinstance(failure, ValueError) and not isinstance(failure, OSError):
-            words = str(failure)
+            # Its own words may quote half of a password: one with "#" or "/" in it ends the host.
+            words = "the address, or that of its proxy, makes no sense"
         if "certificate" in words:
             words += "; name your network's certificate authority in SSL_CERT_FILE"
         return question.mirror(
@@ -220,9 +221,13 @@ def ask(question: Question, patience_s: float) -> Dict[str, Any]:
 
 
 def _shown(address: str) -> str:
+    """An address without its login, however odd that is."""
+    from urllib.parse import urlsplit
+
     from ...runtime.transfer.errors import shown
 
     try:
+        _ = urlsplit(address).port
         return shown(address)
     except ValueError:
-        return re.sub(r"[^/@]*@", "", address)
+        return re.sub(r"(?<=//).*@", "", address)

@@ -147,13 +147,20 @@ def test_servers_that_need_no_proxy() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["ftp://joe:pw@host/x", "nonsense", "http://[::1", "http://host:99999999/", ""]
+    "address",
+    ["ftp://joe:pw@host/x", "http://joe:pw#x@host/", "nonsense", "http://[::1", "http://host:99999999/", ""],
 )
 def test_addresses_that_make_no_sense(address: str) -> None:
     (found,) = look(address)
     assert found["error"]
     assert found["status"] is None
     assert "pw" not in str(found)
+
+
+def test_a_proxy_with_an_odd_password_shows_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://joe:pw#x@127.0.0.1:8")
+    (found,) = look("http://127.0.0.2:9/")
+    assert found["error"] == "the address, or that of its proxy, makes no sense"
 
 
 @pytest.mark.parametrize(
