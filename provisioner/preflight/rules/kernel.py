@@ -9,7 +9,7 @@ from provisioner.preflight.finding import Remedy
 from provisioner.preflight.fixes import offered
 from provisioner.preflight.kernel_options import worth_knowing
 from provisioner.preflight.remedies import by_hand, kernel_option
-from provisioner.preflight.rule import Case, Rule, Verdict, bad, cannot, good, seen
+from provisioner.preflight.rule import Case, Rule, Verdict, Weight, bad, cannot, good, seen
 from provisioner.preflight.rules.machine import CONTAINER, capital, inapplicable, unknown
 from provisioner.preflight.words import listed, several
 
@@ -30,7 +30,7 @@ def headers(case: Case) -> Iterator[Verdict]:
             "none",
             f"headers of {one.release}",
             subject=f"kernel:{one.release}",
-            weight="fail" if case.needs.driver else "warn",
+            weight=_of_headers(case, running=which == "running"),
             evidence=(seen(reading, f"{one.release}/build leads nowhere"),),
             limits="Where the driver comes ready-built for this kernel, none are needed.",
             remedy=_get_headers(case, one.release),
@@ -38,6 +38,13 @@ def headers(case: Case) -> Iterator[Verdict]:
     if not missing:
         names = listed([one.release for one in reading.value])
         yield good(f"The headers of {names} are here", names, evidence=(seen(reading, names),))
+
+
+def _of_headers(case: Case, *, running: bool) -> Weight:
+    """Where the running kernel has its module, nothing is left to build for it."""
+    if case.needs.driver:
+        return "fail"
+    return "info" if running and case.audit.software.module_file.value else "warn"
 
 
 def compiler(case: Case) -> Iterator[Verdict]:
@@ -66,6 +73,8 @@ def compiler(case: Case) -> Iterator[Verdict]:
                 f"gcc {_major(built)}",
                 evidence=evidence,
                 confidence="likely",
+                # A module that is there was built, or came built.
+                weight="info" if case.audit.software.module_file.value and not case.needs.driver else None,
                 limits="What builds modules may take the kernel's own compiler, where it is here too.",
                 remedy=by_hand(
                     f"Install gcc {_major(built)} beside it: what builds modules finds it by name."

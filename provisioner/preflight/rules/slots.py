@@ -9,7 +9,7 @@ from provisioner.facts import Gpu
 from provisioner.preflight import attributes
 from provisioner.preflight.finding import Evidence
 from provisioner.preflight.remedies import in_firmware
-from provisioner.preflight.rule import Case, Rule, Verdict, bad, cannot, good, seen
+from provisioner.preflight.rule import Case, Rule, Verdict, Weight, bad, cannot, good, seen
 from provisioner.preflight.rules.machine import (
     binary,
     capital,
@@ -74,11 +74,16 @@ def _homeless(case: Case, device: PciDevice, bars: list[Bar]) -> Verdict:
         f"{which} unassigned",
         "every BAR assigned",
         subject=pci(device.address),
-        weight="fail" if display else "warn",
+        weight=_of_homeless(case, known is not None) if display else "warn",
         evidence=(seen(device.bars, f"{which}: 64 bits wide, no address"), *complaints),
         limits=in_guest(case),
         remedy=in_firmware(case, "above-4g", "on"),
     )
+
+
+def _of_homeless(case: Case, nvidia: bool) -> Weight:
+    """A plan is stopped only by a card that it uses: not by other graphics, nor on the processor."""
+    return "high" if case.needs.blocks and not (nvidia and case.needs.gpu) else "fail"
 
 
 def _complaints(case: Case, address: str) -> tuple[Evidence, ...]:
@@ -153,6 +158,8 @@ def _no_window(case: Case, wanted: int, whose: str, evidence: list[Evidence]) ->
         evidence=tuple(evidence),
         limits=limits,
         confidence="likely",
+        # Graphics of the processor offer more and do well without; their boards may have no such setting.
+        weight=None if case.facts.gpus else "info",
         remedy=in_firmware(case, "above-4g", "on"),
     )
 

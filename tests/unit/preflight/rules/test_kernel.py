@@ -47,6 +47,18 @@ ROWS = [
         actor="system",
     ),
     Row(
+        "missing, and the driver came ready-built",
+        "kernel.headers",
+        software(kernels=(BARE,), module_file="550.54.14"),
+        f"pass info kernel:{NOW}: The headers of the running kernel, {NOW}, {MISSING}",
+    ),
+    Row(
+        "another gcc, and the module is there all the same",
+        "kernel.compiler",
+        software(kernels=(HERE,), gcc="11", module_file="550.54.14"),
+        "pass info likely: gcc is 11, and the kernel was built by 12.2.0: a driver's module may not build",
+    ),
+    Row(
         "missing before an installation",
         "kernel.headers",
         kernels(HERE, BARE_NEXT, needs=INSTALLING),

@@ -201,7 +201,7 @@ ROWS = (
                 device(bars=(Bar(1, 64, True, True, 0x80000000, GIB),), resizable=absent()), windows=()
             )
         },
-        "warn warning likely: No room for devices above 4 GiB, "
+        "pass info likely: No room for devices above 4 GiB, "
         "and the display at 0000:01:00.0 could map 1 GiB",
     ),
     Row(
