@@ -331,7 +331,7 @@ class Software:
 class Clock:
     """`now`: seconds since 1970 on the box; `synchronized`: what the kernel says (adjtimex).
     `newest_package`: the last change of the package database: a clock before it is wrong. `controller`: the
-    clock of the machine that asked, as it asked.
+    clock of the machine that asked, as it asked; absent where that is the same clock.
     """
 
     now: Reading[float] = Reading()

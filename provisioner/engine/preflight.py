@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import ProvisionError
@@ -87,10 +88,19 @@ def request(terms: Terms) -> dict[str, Any]:
     audit = {
         **audit_request(volumes, asked),
         "now": time.time(),
+        "boot": _boot_id(),
         "skip": [] if terms.packages else [PACKAGES],
         "bench": {"path": terms.needs.weights} if terms.bench else None,
     }
     return {"receipts": [], "root": "/", "audit": audit}
+
+
+def _boot_id() -> str:
+    """Changes with each start of this kernel, whose clock its containers share; "" where it is no Linux."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def judged(

@@ -123,13 +123,16 @@ def sane(case: Case) -> Iterator[Verdict]:
         fix=offered(case.facts.os, "time-sync"),
     )
     if behind > _SLACK:
+        # Two clocks that agree are right: it was then that the clock was wrong, and nobody is held up.
+        agreed = clock.controller.value is not None and off <= _SLACK
         yield bad(
             f"The clock says {here}, and packages were installed later: {_date(now + behind)}",
             here,
             f"after {_date(now + behind)}",
-            weight=weight if behind > _DAY else "warn",
-            confidence="likely",
-            limits="The clock may have been ahead when those packages were installed.",
+            weight=weight if behind > _DAY and not agreed else "warn",
+            confidence="heuristic" if agreed else "likely",
+            limits="The clock may have been ahead when those packages were installed"
+            + (": the machine that asks has the same time as this one." if agreed else "."),
             evidence=(seen(clock.now, here), seen(clock.newest_package, _date(now + behind))),
             remedy=remedy,
         )

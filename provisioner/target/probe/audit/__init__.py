@@ -34,7 +34,8 @@ def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str,
     here), `network` ({"mirrors": [{"what", "address"}], "settings": as a job's `network`}: only then is
     anything asked of it), `bench` ({"path": folder}, or {} for the place of the weights: only then is
     anything measured), `skip` (names of sections that are not wanted; "software.packages" is the part of
-    software that asks the package database, which takes longest), `now` (seconds since 1970, by who asks).
+    software that asks the package database, which takes longest), `now` (seconds since 1970, by who asks),
+    `boot` (the boot id of who asks: of the same kernel it has the same clock).
 
     `facts` are those that were read before: operating system, GPUs.
     """

@@ -48,17 +48,22 @@ def section(box: Box, sight: Sight) -> Dict[str, Any]:
     if not box.live:
         nothing = readings.hidden(RECORDED)
         return {"now": nothing, "synchronized": nothing, "newest_package": nothing, "controller": nothing}
-    asked = sight.request.get("now")
     return {
-        "controller": (
-            readings.hidden("who asked did not say what time it was there")
-            if asked is None
-            else readings.read(asked, "the request")
-        ),
+        "controller": controller(sight),
         "now": readings.read(time.time(), "time()"),
         "synchronized": synchronized(),
         "newest_package": newest_package(box),
     }
+
+
+def controller(sight: Sight) -> Reading:
+    """The clock of who asked; of the same kernel it is this one, and tells nothing."""
+    asked, boot = sight.request.get("now"), sight.request.get("boot")
+    if asked is None:
+        return readings.hidden("who asked did not say what time it was there")
+    if boot and boot == sight.facts["os"].get("boot"):
+        return readings.absent("who asked has the same clock", "the request")
+    return readings.read(asked, "the request")
 
 
 def synchronized(library: Any = None) -> Reading:

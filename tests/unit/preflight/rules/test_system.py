@@ -138,6 +138,18 @@ ROWS = [
         actor="system",
     ),
     Row(
+        "behind its packages, and right by the machine that asks",
+        "clock.sane",
+        clock(400 * DAY, 5),
+        f"warn warning heuristic: {EARLY} 2028-02-19 12:00 UTC",
+    ),
+    Row(
+        "behind its packages and the machine that asks",
+        "clock.sane",
+        clock(400 * DAY, 400 * DAY),
+        f"fail blocking likely: {EARLY} 2028-02-19 12:00 UTC",
+    ),
+    Row(
         "years behind, nothing to fetch",
         "clock.sane",
         clock(400 * DAY, needs=OFFLINE),

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from provisioner.target.probe.audit.clock import RECORDED, Timex, newest_package, section, synchronized
+from provisioner.target.probe.audit.clock import (
+    RECORDED,
+    Timex,
+    controller,
+    newest_package,
+    section,
+    synchronized,
+)
 from provisioner.target.probe.audit.sight import Sight
 from provisioner.target.probe.box import Box
 
@@ -100,3 +107,12 @@ def test_the_clock_of_who_asked_comes_back_as_it_was_sent(plant: Plant) -> None:
         "state": "read", "value": 1.5, "why": "", "source": "the request", "offset": None,
     }  # fmt: skip
     assert section(box, sight(box))["controller"]["state"] == "hidden"
+
+
+@pytest.mark.parametrize(
+    ("asked", "here", "state"),
+    [("x", "x", "absent"), ("x", "y", "read"), ("", "", "read"), (None, "", "read")],
+)
+def test_a_machine_that_asks_itself_learns_nothing_of_its_clock(asked: Any, here: str, state: str) -> None:
+    facts = {"os": {"container": None, "wsl": False, "boot": here}}
+    assert controller(Sight(Box("/"), facts, {"now": 1.5, "boot": asked}))["state"] == state
