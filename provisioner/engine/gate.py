@@ -57,11 +57,13 @@ def _judged(result: HostResult, looked: PreflightHost) -> HostResult:
 
 
 def needs_of(plan: Plan, drifts: Sequence[RoleDrift], facts: Facts) -> Needs:
-    """What a plan still needs of its box: what is there already needs no room and no network."""
+    """What a plan still needs of its box: what is there already needs no room and no network, and of weights
+    that were begun only their job knows how much is missing.
+    """
     wanted = plan.profile.requires
     todo = {drift.role for drift in drifts if drift.status != "clean"}
     gpu = plan.profile.needs_gpu
-    there = facts.receipt("model_weights", plan.scope) is not None
+    there = facts.receipt("model_weights", plan.scope) is not None or "model_weights" in facts.pending
     return Needs(
         profile=plan.profile.name,
         cores=wanted.cores,

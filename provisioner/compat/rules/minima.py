@@ -60,10 +60,12 @@ def _gpu(case: Case) -> Iterator[Constraint]:
 
 
 def _disk(case: Case) -> Iterator[Constraint]:
-    """Room for the weights and for the environment, unless the weights are there."""
+    """Room for the weights and for the environment, unless the weights are there, or were begun: then part of
+    the room is theirs already, and the job itself knows how many bytes are missing.
+    """
     scope = case.scope
     facts, needs = case.box.facts, case.ask.profile.requires.disk_bytes
-    if facts.receipt("model_weights", scope) is not None:
+    if facts.receipt("model_weights", scope) is not None or "model_weights" in facts.pending:
         return
     places = facts.places.get(scope, SYSTEM_PLACES)
     for what, place, need in (("state", places.state, needs), ("code", places.code, needs // 2)):

@@ -45,6 +45,9 @@ def held(case: Case) -> Iterator[Verdict]:
         yield good("No package is held", "none", evidence=(seen(reading, "none"),))
 
 
+_TRIGGERS = ("(triggers-pending)", "(triggers-awaited)")
+
+
 def half_configured(case: Case) -> Iterator[Verdict]:
     """Packages that an installation left half-way: the package manager refuses more until they are done."""
     reading = case.audit.software.half_configured
@@ -56,11 +59,14 @@ def half_configured(case: Case) -> Iterator[Verdict]:
             [f"`{command}`" for command in known.mend] if known else ["Let the package manager finish them."]
         )
         names = listed(reading.value)
+        # Triggers are no hindrance: the package manager runs them before anything else.
+        waiting = all(name.endswith(_TRIGGERS) for name in reading.value)
+        left = f"{several(len(reading.value), 'package')} left half-way: {names}"
         yield bad(
-            f"{several(len(reading.value), 'package')} left half-way: {names}",
+            f"{left}; the next installation finishes them" if waiting else left,
             names,
             "none",
-            weight="fail" if case.needs.packages else "warn",
+            weight="info" if waiting else "fail" if case.needs.packages else "warn",
             evidence=(seen(reading, names),),
             remedy=by_hand(*steps),
         )

@@ -55,6 +55,14 @@ def test_enough(words: dict[str, Any]) -> None:
     assert decision(box(**words), ask(ON_CPU)).route("environment").action == "install"
 
 
+def test_weights_that_were_begun_have_part_of_their_room_already() -> None:
+    """An interrupted download on a disk that is now too small for all of it goes on: its job counts bytes."""
+    where = box(disk="4GB")
+    assert chains(where, ask(ON_CPU))
+    begun = replace(where, facts=replace(where.facts, pending=("model_weights",)))
+    assert decision(begun, ask(ON_CPU)).scope == "system"
+
+
 def test_half_of_the_disk_is_for_the_environment() -> None:
     where = box(disk="4GB")
     disks = dict(where.facts.disks)

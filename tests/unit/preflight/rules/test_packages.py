@@ -51,6 +51,18 @@ ROWS = [
         "fail blocking: 1 package left half-way: nvidia-dkms-550 (half-configured)",
     ),
     Row(
+        "triggers, which the next installation runs",
+        "packages.half-configured",
+        {"software": {"half_configured": ("man-db (triggers-pending)",)}, "needs": ASKING},
+        "pass info: 1 package left half-way: man-db (triggers-pending); the next installation finishes them",
+    ),
+    Row(
+        "triggers, and one that is not done",
+        "packages.half-configured",
+        {"software": {"half_configured": ("man-db (triggers-pending)", "x (unpacked)")}, "needs": ASKING},
+        "fail blocking: 2 packages left half-way: man-db (triggers-pending) and x (unpacked)",
+    ),
+    Row(
         "at work",
         "packages.half-configured",
         {"software": {"half_configured": hidden("packages are being installed at this moment")}},
