@@ -66,7 +66,8 @@ def machine(facts: Facts) -> str:
     ]
     if facts.driver_version:
         parts.append(f"driver {facts.driver_version}")
-    return " · ".join(parts)
+    # Names come from the machine: what is no letter must not reach a terminal.
+    return _one_line(" · ".join(parts))
 
 
 def _gpu(gpu: Gpu) -> str:

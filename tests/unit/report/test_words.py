@@ -42,3 +42,9 @@ def test_its_gpus(gpus: tuple[Gpu, ...], text: str) -> None:
 )  # fmt: skip
 def test_what_is_not_known_is_not_said_to_be_missing(said: dict[str, Any], text: str) -> None:
     assert machine(described(**said)) == text
+
+
+def test_a_machine_s_name_steers_no_terminal() -> None:
+    os = replace(plans.FACTS.os, pretty="Evil \x1b[31mOS\x1b]0;x\x07\n")
+    assert machine(replace(plans.FACTS, os=os)).startswith("Evil [31mOS ]0;x ")
+    assert machine(replace(plans.FACTS, os=os)).isprintable()
