@@ -32,6 +32,10 @@ class Access:
     become_password: str | None = field(default=None, repr=False)
 
 
+# What a shell can glance at where there is no Python; all else needs one.
+GLANCES = ("probe", "probe.audit")
+
+
 @dataclass(frozen=True)
 class Standing:
     """What the last call ran as.
@@ -169,7 +173,7 @@ class PipedTransport:
         except ProbeFailed as error:
             raise self.failure(entry, finished, error, arrived=arrived) from error
         value = self.unwrap(entry, answer)
-        if self.standing and not self.standing.python and entry != "probe":
+        if self.standing and not self.standing.python and entry not in GLANCES:
             raise ProbeFailed(
                 self.named("there is no Python 3.8 or later"), hint="install python3 there first"
             )

@@ -147,6 +147,7 @@ def brief(findings: Sequence[Finding], width: int = WIDTH) -> Iterator[Line]:
         said = told(one)
         if one.blocks:
             yield from finding(said, width)
+            yield Line(" " * _MARK + "or".ljust(_LABEL), f"--ignore {one.id} goes on all the same", "dim")
         else:
             yield from wrapped(said.mark, said.tone, f"{one.summary}{_tag(one)}", width)
 

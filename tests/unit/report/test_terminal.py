@@ -207,6 +207,7 @@ TOLD = """\
             do      1. Look why: `sudo dmesg | grep -i remount` tells of errors on the disk.
                     2. Where it is on purpose: `sudo mount -o remount,rw /`.
             check   storage.file-system of folder:/var/lib/provisioner
+            or      --ignore storage.file-system goes on all the same
 box  blocked: /var/lib/provisioner cannot be written to: / is mounted read-only (storage.file-system)
   next: Look why: `sudo dmesg | grep -i remount` tells of errors on the disk.
 """
