@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Tuple
 
 from ..box import Box
-from . import bench, clock, firmware, iommu, network, processor, ram, slots, software, volumes
+from . import clock, firmware, iommu, processor, ram, slots, software, volumes
 from .sight import Sight
 
 # Where a section comes from: a function of the box and of what can be seen of it.
@@ -53,10 +53,22 @@ def audit(box: Box, facts: Dict[str, Any], request: Dict[str, Any]) -> Dict[str,
     return found
 
 
-# What takes its time: only when the request has a key of that name.
+def _network(box: Box, sight: Sight) -> Dict[str, Any]:
+    from .network import section
+
+    return section(box, sight)
+
+
+def _bench(box: Box, sight: Sight) -> Dict[str, Any]:
+    from .bench import section
+
+    return section(box, sight)
+
+
+# What takes its time: only when the request has a key of that name, and only then compiled.
 ON_DEMAND: List[Tuple[str, Section]] = [
-    ("network", network.section),
-    ("bench", bench.section),
+    ("network", _network),
+    ("bench", _bench),
 ]
 
 SECTIONS: List[Tuple[str, Section]] = [
