@@ -19,8 +19,7 @@ from provisioner.preflight.request import ENTRY
 from provisioner.report.preflight import PreflightHost
 from provisioner.report.result import HostResult, Status
 
-# Roles that ask the package manager, and roles that fetch something.
-INSTALL = {"host_base"}
+# Roles that fetch something.
 FETCH = {"python_env", "model_weights"}
 
 
@@ -72,6 +71,5 @@ def needs_of(plan: Plan, drifts: Sequence[RoleDrift], facts: Facts) -> Needs:
         disk_bytes=0 if there else wanted.disk_bytes,
         weights=plan.places.state,
         gpu=gpu,
-        packages=bool(todo & INSTALL),
         downloads=bool(todo & FETCH),
     )

@@ -14,8 +14,7 @@ GIB = 1 << 30
 class Needs:
     """`profile` is "" without a plan. Bytes are bytes. `weights`: the folder that will hold them ("": the
     standard place of the scope). `gpu`: whether the model runs on one. `driver`: whether one is going to be
-    installed. `packages`: whether the package manager will be asked for anything. `downloads`: whether
-    anything is fetched.
+    installed. `downloads`: whether anything is fetched.
     """
 
     profile: str = ""
@@ -26,7 +25,6 @@ class Needs:
     weights: str = ""
     gpu: bool | None = None
     driver: bool = False
-    packages: bool = False
     downloads: bool = True
 
     @property

@@ -118,9 +118,8 @@ def test_what_is_there_already_needs_neither_room_nor_a_network() -> None:
         disk_bytes=wanted.disk_bytes,
         weights="/var/lib/provisioner",
         gpu=False,
-        packages=True,
         downloads=True,
     )
     assert needs_of(result.plan, result.drift, result.facts) == fresh
     clean = [replace(drift, status="clean") for drift in result.drift]
-    assert needs_of(result.plan, clean, result.facts) == replace(fresh, packages=False, downloads=False)
+    assert needs_of(result.plan, clean, result.facts) == replace(fresh, downloads=False)

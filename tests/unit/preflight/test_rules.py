@@ -119,7 +119,7 @@ def asked(audit: Audit, purpose: Purpose, needs: Needs, gpus: int, os: dict[str,
 OS = st.sampled_from(
     [{}, {"container": "docker"}, {"wsl": True}, {"arch": "aarch64"}, {"kernel": "6.1.0-1-cloud-amd64"}]
 )
-NEEDS = st.sampled_from([GENERAL, Needs(driver=True, gpu=True, profile="a-profile", packages=True)])
+NEEDS = st.sampled_from([GENERAL, Needs(driver=True, gpu=True, profile="a-profile")])
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)

@@ -13,7 +13,7 @@ from provisioner.preflight.needs import Needs
 from tests.unit.preflight.cases import Row, absent, ask, case, check, elsewhere, hidden
 
 ON_GPU = Needs(profile="autoglm", gpu=True)
-INSTALLING = Needs(profile="autoglm", gpu=True, driver=True, packages=True)
+INSTALLING = Needs(profile="autoglm", gpu=True, driver=True)
 ON_PROCESSOR = Needs(profile="small", gpu=False)
 PACKAGED = DriverSource("distribution", "nvidia-driver 550.54.14-1 (listed by a mirror)", "550.54.14")
 BY_NVIDIA = DriverSource("nvidia-repository", "cuda-drivers 550.54.15-1 (listed)", "550.54.15")
