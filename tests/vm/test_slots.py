@@ -30,6 +30,7 @@ def test_an_nvme_controller_with_virtual_functions_in_a_wide_slot_of_the_second_
         "link": read(Link(2.5, 1, 2.5, 1), f"{FOLDER}/current_link_width"),
         "upstream_link": read(Link(2.5, 1, 8.0, 16), f"{PORT}/current_link_width"),
         "acs": read(False, f"{PORT}/config"),
+        "switch_acs": ("absent", None, "/sys/bus/pci/devices"),
         "aspm": read("off", f"{FOLDER}/link/l0s_aspm"),
         "sriov_functions": read(4, f"{FOLDER}/sriov_totalvfs"),
         "numa_node": read(1, f"{FOLDER}/numa_node"),
