@@ -28,6 +28,7 @@ from provisioner.report.plan_words import text
 from provisioner.sizing import catalogue
 from provisioner.sizing.model import Load
 from provisioner.yamlfile import load_yaml
+from scripts import kept
 
 DATA = Path(__file__).resolve().parents[1] / "tests/data"
 FOLDER = DATA / "plans"
@@ -112,42 +113,14 @@ def _laid_over(under: Any, over: Any) -> Any:
     return {**under, **{key: _laid_over(under.get(key), value) for key, value in over.items()}}
 
 
-def written(document: Mapping[str, Any]) -> str:
-    """A document as its file holds it."""
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-
-
-def differing() -> list[Case]:
-    """The cases whose documents are not what the plan says now, or are missing."""
-    return [
-        case
-        for case in cases()
-        if not case.path.is_file() or case.path.read_text("utf-8") != written(answer(case).document)
-    ]
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit 1 when documents differ and are not written."""
     parser = argparse.ArgumentParser(prog="python -m scripts.plan_cases", description=__doc__)
-    parser.add_argument("case", nargs="*", help="none: all")
-    parser.add_argument("--write", action="store_true", help="renew the documents")
-    parser.add_argument("--show", action="store_true", help="print the plans as a person reads them")
-    options = parser.parse_args(argv)
-    known = {case.name: case for case in cases()}
-    if unknown := sorted(set(options.case) - set(known)):
-        parser.error(f"no case {unknown[0]}")
-    which = [known[name] for name in options.case or known]
-    if options.show:
-        for case in which:
-            print(f"== {case.name}: {case.shows}")
-            print("\n".join(text(answer(case).host, why=False)))
-        return 0
-    stale = [case for case in differing() if case in which]
-    for case in stale:
-        if options.write:
-            case.path.write_text(written(answer(case).document), encoding="utf-8")
-        print(f"{'wrote' if options.write else 'differs:'} {case.path.name}")
-    return 0 if options.write or not stale else 1
+
+    def show(case: Case) -> str:
+        return "\n".join([f"== {case.name}: {case.shows}", *text(answer(case).host, why=False)])
+
+    return kept.run(argv, parser, cases(), lambda case: answer(case).document, show)
 
 
 if __name__ == "__main__":

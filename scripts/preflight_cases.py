@@ -15,7 +15,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from provisioner.engine.preflight import Terms, audit_recorded
 from provisioner.report.preflight import PreflightHost, host_json
 from provisioner.report.preflight_words import text
+from scripts import kept
 
 DATA = Path(__file__).resolve().parents[1] / "tests/data"
 HOSTS = DATA / "recorded-hosts"
@@ -152,43 +153,14 @@ def document(host: PreflightHost) -> dict[str, Any]:
     return found
 
 
-def written(plain: Mapping[str, Any]) -> str:
-    """A document as its file holds it."""
-    return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
-
-
-def differing(which: Sequence[Case]) -> dict[Case, str]:
-    """The cases whose documents are not what the verb says now, or are missing, with what it says."""
-    now = {case: written(document(judged(case))) for case in which}
-    return {
-        case: said
-        for case, said in now.items()
-        if not case.path.is_file() or case.path.read_text("utf-8") != said
-    }
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit 1 when documents differ and are not written."""
     parser = argparse.ArgumentParser(prog="python -m scripts.preflight_cases", description=__doc__)
-    parser.add_argument("case", nargs="*", help="as q35-rich or q35-rich.plain; none: all")
-    parser.add_argument("--write", action="store_true", help="renew the documents")
-    parser.add_argument("--show", action="store_true", help="print the findings as a person reads them")
-    options = parser.parse_args(argv)
-    known = {case.name: case for case in cases()}
-    if unknown := sorted(set(options.case) - set(known)):
-        parser.error(f"no case {unknown[0]}")
-    which = [known[name] for name in options.case or known]
-    if options.show:
-        for case in which:
-            print(f"== {case.name}")
-            print("\n".join(line.plain for line in text(judged(case), everything=True)))
-        return 0
-    stale = differing(which)
-    for case, said in stale.items():
-        if options.write:
-            case.path.write_text(said, encoding="utf-8")
-        print(f"{'wrote' if options.write else 'differs:'} {case.path.name}")
-    return 0 if options.write or not stale else 1
+
+    def show(case: Case) -> str:
+        return "\n".join([f"== {case.name}", *(line.plain for line in text(judged(case), everything=True))])
+
+    return kept.run(argv, parser, cases(), lambda case: document(judged(case)), show)
 
 
 if __name__ == "__main__":

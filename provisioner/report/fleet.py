@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from provisioner.preflight.finding import Finding, worst_first
 from provisioner.report import preflight_words as words
-from provisioner.report.preflight import PreflightHost, Tone, called, concerns
+from provisioner.report.preflight import PreflightHost, called, concerns
 from provisioner.report.preflight_words import WIDTH, Line
 from provisioner.report.siblings import Siblings, siblings
 
@@ -105,10 +105,8 @@ def text(hosts: Sequence[PreflightHost], *, everything: bool = False, width: int
 
 
 def _host(host: PreflightHost, width: int) -> Iterator[Line]:
-    tone: Tone = {"ready": "good", "warned": "doubt"}.get(host.standing, "bad")  # type: ignore[assignment]
-    tone = "bad" if host.too_many_warnings else tone
     kind = f"  ({host.found.purpose})" if host.found else ""
-    yield Line(f"{host.name}  {words.verdict(host)}", kind, tone)
+    yield Line(f"{host.name}  {words.verdict(host)}", kind, words.tone(host))
     if host.error is not None and host.error.hint:
         yield Line(f"  next: {host.error.hint}")
     for line in words.mended(host, width):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from provisioner.preflight.finding import Actor, Finding, Remedy
 from provisioner.report import words
-from provisioner.report.preflight import PreflightHost, Tone, called, concerns
+from provisioner.report.preflight import PreflightHost, Standing, Tone, called, concerns
 from provisioner.secrecy import without_logins
 
 WIDTH = 100
@@ -21,6 +21,7 @@ _LABEL = 8
 _VARIOUS = 2
 # As many machines are named in a sentence.
 _NAMED = 8
+_TONES: dict[Standing, Tone] = {"ready": "good", "warned": "doubt", "blocked": "bad", "failed": "bad"}
 _WHO: dict[Actor, str] = {
     "firmware": "at the machine, in its firmware's setup",
     "kernel": "on the kernel's command line",
@@ -183,11 +184,14 @@ def mended(host: PreflightHost, width: int = WIDTH) -> Iterator[Line]:
 
 def closing(host: PreflightHost, width: int = WIDTH) -> Iterator[Line]:
     """The verdict and the next step."""
-    tone: Tone = {"blocked": "bad", "warned": "doubt"}.get(host.standing, "good")  # type: ignore[assignment]
-    tone = "bad" if host.too_many_warnings else tone
-    yield Line(verdict(host), tone=tone)
+    yield Line(verdict(host), tone=tone(host))
     for number, line in enumerate(_lines(f"next: {next_step(host)}", width - 2)):
         yield Line(f"{'  ' if number == 0 else '    '}{line}")
+
+
+def tone(host: PreflightHost) -> Tone:
+    """The colour of a machine's verdict."""
+    return "bad" if host.too_many_warnings else _TONES[host.standing]
 
 
 def verdict(host: PreflightHost) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -16,32 +16,10 @@ from provisioner.hosts.errors import NoSudo, Unreachable
 from provisioner.hosts.target import Target, this_machine
 from provisioner.hosts.transport import Access, Standing
 from tests.unit.compat.test_plan import facts
+from tests.unit.engine.test_converge import FakeChannel
 
 HELD: list[dict[str, Any]] = [{"lock": "held"}]
 BUSY: list[dict[str, Any]] = [{"lock": "busy", "holder": {"who": "ann@desk"}}]
-
-
-class FakeChannel:
-    """Says what it was given; remembers that it was closed."""
-
-    def __init__(self, answers: Sequence[dict[str, Any]]) -> None:
-        self.answers = answers
-        self.closed = False
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        yield from self.answers
-
-    def beat(self) -> None:
-        """Heard."""
-
-    def close(self) -> None:
-        self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class FakeTransport:
