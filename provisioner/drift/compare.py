@@ -13,6 +13,8 @@ VERBS = ("added", "removed", "changed")
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, str]:
     """(before, now): each property that differs ("mode 0644, owner 0"); of a tree only `now` says what."""
+    if now.get("holds") is False and "value" in now:  # a setting of the kernel: what is wanted stands before
+        return "", f"it is {shown('', now['value'])}"
     old, new = [], []
     for key in sorted({*before, *now}):
         was, is_now = before.get(key), now.get(key)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from provisioner.drift.compare import differences
-from provisioner.drift.show import shown, shown_digest
+from provisioner.drift.show import shown, shown_digest, thing
 from provisioner.facts import Body, Facts, Receipt
 
 Status = Literal["clean", "drifted", "unknown"]
@@ -76,7 +76,12 @@ def _judge(role: str, findings: Sequence[_Finding]) -> RoleDrift:
 
 
 def _findings(facts: Facts, role: str, wanted: Expected) -> Iterator[_Finding]:
-    if role in facts.pending:
+    wish = next((one for one in facts.awaiting if (one.role, one.scope) == (role, wanted.scope)), None)
+    if wish is not None:
+        waits = "it goes on after the restart" if wish.restarted else "it waits for a restart of the machine"
+        observed = "restarted" if wish.restarted else "not restarted since"
+        yield _Finding(DriftItem(f"{role}.restart", f"{waits}: {wish.why}", "a finished run", observed))
+    elif role in facts.pending:
         what = "its last run did not finish"
         yield _Finding(DriftItem(f"{role}.interrupted", what, "a finished run", "an interrupted run"))
     receipt = facts.receipt(role, wanted.scope)
@@ -136,19 +141,19 @@ def _plain(value: Any) -> Any:
 def _resources(receipt: Receipt, body: Body) -> Iterator[_Finding]:
     for known in body.resources:
         name, value = known["id"], known["value"]
-        thing = str(known.get("path") or known.get("name") or known.get("kind"))
+        called = thing(known)
         now = receipt.observed.get(name, {"state": "unknown", "why": "the probe did not look"})
         if now.get("state") not in {"present", "absent"}:  # also when it was unknown before
             why = str(now.get("why", "no reason given"))
-            what = f"{thing} could not be read: {why}"
+            what = f"{called} could not be read: {why}"
             yield _Finding(DriftItem(name, what, "as the receipt says", why), certain=False)
         elif now == value:
             continue
         elif now["state"] == "absent":
-            yield _Finding(DriftItem(name, f"{thing} is gone", "present", "absent"))
+            yield _Finding(DriftItem(name, f"{called} is gone", "present", "absent"))
         elif value.get("state") != "present":
-            yield _Finding(DriftItem(name, f"{thing} is there", str(value.get("state")), "present"))
+            yield _Finding(DriftItem(name, f"{called} is there", str(value.get("state")), "present"))
         else:
             expected, observed = differences(value, now)
-            what = f"{thing}: {observed}, was {expected}" if expected else f"{thing}: {observed}"
+            what = f"{called}: {observed}, was {expected}" if expected else f"{called}: {observed}"
             yield _Finding(DriftItem(name, what, expected or "as the receipt says", observed))

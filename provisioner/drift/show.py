@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from provisioner.secrecy import masked, without_logins
@@ -22,3 +23,17 @@ def shown(key: str, value: Any) -> str:
 def shown_digest(digest: str) -> str:
     """The head of a digest, enough to tell two apart."""
     return digest[:12] or '""'
+
+
+def thing(resource: Mapping[str, Any]) -> str:
+    """What a resource is called in a sentence."""
+    kind, name = str(resource.get("kind", "")), str(resource.get("path") or resource.get("name") or "")
+    if kind == "parameter":
+        return f"{resource.get('module')}.{name}={shown(name, resource.get('wanted'))}"
+    if kind == "boot_option":
+        return f"boot option {shown('', resource.get('option'))}"
+    return f"{KINDS[kind]} {name}" if kind in KINDS else name or kind
+
+
+# Kinds whose name alone does not say what of it is meant.
+KINDS = {"hold": "the hold of", "alternative": "the alternative", "module": "kernel module"}

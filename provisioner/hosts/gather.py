@@ -61,3 +61,20 @@ def at_once(function: Callable[[Item], Answer], items: Sequence[Item]) -> list[A
     for _ in range(min(WORKERS, len(items))):
         threading.Thread(target=work, daemon=True).start()
     return [future.result() for future in futures]
+
+
+def beside(function: Callable[[], Answer]) -> Callable[[], Answer]:
+    """Start `function` beside what the caller goes on with; what is given back waits for its answer.
+
+    Its exception is raised there. An interrupt waits for nobody.
+    """
+    future: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future.result

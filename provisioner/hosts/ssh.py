@@ -11,7 +11,7 @@ from pathlib import Path
 from provisioner.errors import ProvisionError
 from provisioner.hosts.diagnose import diagnose
 from provisioner.hosts.errors import Unreachable
-from provisioner.hosts.process import Finished, RealRunner, Runner
+from provisioner.hosts.process import Finished, RealRunner, Runner, TimedOut
 from provisioner.hosts.target import Target
 from provisioner.hosts.transport import Access, PipedTransport
 
@@ -31,18 +31,13 @@ class SshTransport(PipedTransport):
         super().__init__(target, _Ssh(target, self._access), self._own_runner, self._access.become_password)
 
     def forget(self) -> None:
-        """End the shared connection, so that the next call makes a new one: after a reboot, say."""
-        self._own_runner.run(
-            [
-                "ssh",
-                *arguments(self.target, self._access),
-                "-O",
-                "exit",
-                "--",
-                self.target.address or self.target.name,
-            ],
-            timeout=_FORGET_SECONDS,
-        )
+        """End the shared connection, so that the next call makes a new one: after a restart, say."""
+        leave = ["ssh", *arguments(self.target, self._access), "-O", "exit", "--"]
+        try:
+            self._own_runner.run([*leave, self.target.address or self.target.name], timeout=_FORGET_SECONDS)
+        except TimedOut:
+            # A master that hangs on a dead network ends by itself, by its ServerAliveInterval.
+            return
 
 
 class _Ssh:

@@ -12,6 +12,19 @@
 # Says "PROVISION1-STAGE <root: yes, no> <sudo: unasked, root, yes, password, wrong-password, refused, tty, missing>
 # <python: yes, no>" before anything else of ours.
 PATH="$PATH:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+# WSL adds the PATH of Windows, whose python3 is not the one of this box.
+case $(cat /proc/sys/kernel/osrelease 2>/dev/null) in
+  *icrosoft*)
+    linux=;
+    rest=$PATH:;
+    while [ -n "$rest" ]; do
+      folder=${rest%%:*};
+      rest=${rest#*:};
+      case $folder/ in /mnt/[A-Za-z]/*) ;; *) linux=$linux${linux:+:}$folder ;; esac;
+    done;
+    PATH=$linux;
+  ;;
+esac;
 frame() { printf "\nPROVISION1 %d\n%s\n" "${#1}" "$1"; };
 judge() {
   case $1 in
@@ -50,7 +63,7 @@ python=;
 names="/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 python";
 for name in $4 $names /usr/libexec/platform-python; do
   name=$(command -v "$name") || continue;
-  if "$name" -ISc "import json, sys, zlib; sys.exit(sys.version_info < (3, 8))" 2>/dev/null </dev/null; then
+  if "$name" -ISc "import json, pwd, sys, zlib; sys.exit(sys.version_info < (3, 8))" 2>/dev/null </dev/null; then
     python=$name;
     break;
   fi;
@@ -64,7 +77,10 @@ if [ -z "$python" ]; then
   plain() { printf %s "$1" | tr -d "[:cntrl:]\042\134"; };
   os="\"os\": {\"id\": \"$(plain "$ID")\", \"version_id\": \"$(plain "$VERSION_ID")\"";
   os="$os, \"pretty\": \"$(plain "$PRETTY_NAME")\"}";
-  value="{\"schema\": 1, \"python\": null, $os, \"uid\": $(id -u), \"root\": \"$root\", \"sudo\": \"$sudo\"}";
+  left=no;
+  if [ -e /var/lib/provisioner ]; then left=yes; fi;
+  value="{\"schema\": 1, \"python\": null, $os, \"uid\": $(id -u), \"root\": \"$root\", \"sudo\": \"$sudo\"";
+  value="$value, \"left\": \"$left\"}";
   frame "{\"ok\": true, \"value\": $value}";
   exit 0;
 fi;

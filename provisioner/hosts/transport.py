@@ -80,6 +80,9 @@ class Transport(Protocol):
     def stream(self, entry: str, request: dict[str, Any], *, privilege: Privilege = "auto") -> Channel:
         """The entry's answers as they come. Errors of the start come at the first answer."""
 
+    def forget(self) -> None:
+        """End what is kept of the connection, so that the next call makes a new one: after a restart, say."""
+
 
 class Way(Protocol):
     """What differs between SSH and this machine."""
@@ -148,6 +151,9 @@ class PipedTransport:
         except FileNotFoundError as error:
             raise self._way.missing(self.target.name) from error
         return _PipedChannel(self, entry, child)
+
+    def forget(self) -> None:
+        """Nothing is kept between two calls."""
 
     def _prepare(self, entry: str, request: dict[str, Any], privilege: Privilege) -> tuple[list[str], bytes]:
         become = self.target.become

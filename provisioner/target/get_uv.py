@@ -40,6 +40,8 @@ _FETCH_S = 900.0  # 25 MB over a very slow line
 # distribution" whatever kept it from the index.
 _REMEDIES = (
     (r"No space left", "free some disk space"),
+    (r"not yet valid|not valid yet",
+     "this machine's clock is behind: set it right (in WSL: sudo hwclock -s)"),
     (r"certificate verify|CERTIFICATE_VERIFY|SSLError|Certificate verification failed|TLS CA cert",
      "name your network's certificate bundle in SSL_CERT_FILE"),
     (r"[Pp]roxy", "check https_proxy"),

@@ -114,6 +114,17 @@ def mounts(box: Box) -> List[Dict[str, Any]]:
     return found
 
 
+def mount_of(path: str, table: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """The mount that a path is on: the longest mount point over it, the last of equals."""
+    best = None
+    for mount in table:
+        point = mount["point"].rstrip("/")
+        over = (path + "/").startswith(point + "/")
+        if over and (best is None or len(point) >= len(best["point"].rstrip("/"))):
+            best = mount
+    return best
+
+
 def unescape(text: str) -> str:
     """Undo the octal escapes of the mount table (blank, tab, newline, backslash)."""
     if "\\" not in text:

@@ -42,6 +42,7 @@ def collect(root: str, folders: Optional[List[str]], audit: Optional[Audit] = No
         "disks": disks.disks(box, [path for place in where.values() for path in place.values()], table),
         "receipts": found_receipts,
         "pending": pending,
+        "awaiting": receipts.awaiting(box, roads),
         "holder": receipts.holder(box, roads),
     }
     facts["audit"] = audit(box, facts) if audit is not None else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
-from .box import Box, reason
+from . import windows
+from .box import Box, mount_of, reason
 
 
 def disks(box: Box, paths: List[str], mounts: List[Dict[str, Any]]) -> Dict[str, Dict[str, Any]]:
@@ -13,7 +14,7 @@ def disks(box: Box, paths: List[str], mounts: List[Dict[str, Any]]) -> Dict[str,
     if not box.live:
         box.missing("disks", "a recorded tree has no free space to measure")
         return {}
-    found = {}
+    found, in_wsl = {}, windows.around(box)
     for path in paths:
         parent = existing(path)
         try:
@@ -25,6 +26,7 @@ def disks(box: Box, paths: List[str], mounts: List[Dict[str, Any]]) -> Dict[str,
             "total_bytes": size.f_blocks * size.f_frsize,
             "free_bytes": size.f_bavail * size.f_frsize,
             "fs": file_system(os.path.realpath(parent), mounts),
+            "windows": in_wsl and windows.on_a_disk(os.path.realpath(parent), mounts),
         }
     return found
 
@@ -40,14 +42,3 @@ def file_system(path: str, mounts: List[Dict[str, Any]]) -> str:
     """Type of the file system a path is on."""
     mount = mount_of(path, mounts)
     return mount["fs"] if mount else ""
-
-
-def mount_of(path: str, mounts: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
-    """The mount that a path is on: the longest mount point over it, the last of equals."""
-    best = None
-    for mount in mounts:
-        point = mount["point"].rstrip("/")
-        over = (path + "/").startswith(point + "/")
-        if over and (best is None or len(point) >= len(best["point"].rstrip("/"))):
-            best = mount
-    return best

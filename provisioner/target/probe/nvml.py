@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Dict, Optional
 
+from . import windows
 from .box import Box
 
-LIBRARIES = ("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
+LIBRARIES = ("libnvidia-ml.so.1", windows.LIBRARIES + "/libnvidia-ml.so.1")
 
 
 class Pci(ctypes.Structure):
@@ -37,6 +38,9 @@ class RefusedError(Exception):
 def read(box: Box, wsl: bool) -> Dict[str, Any]:
     """`driver` (version or None) and `gpus` as far as the library tells; what it refuses becomes unknown."""
     found: Dict[str, Any] = {"driver": None, "gpus": []}
+    if wsl:
+        # What it stands on; where that is missing, the library itself says so below.
+        windows.preload(box)
     try:
         library = load(LIBRARIES[::-1] if wsl else LIBRARIES)
     except OSError as error:

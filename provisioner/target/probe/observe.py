@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Set
 
+from . import settings
 from .box import MISSING, Box, clean, reason
+from .resource import ABSENT, Observation, WrongError, path_of, text_of, unknown
 
 # Larger files are told apart by size and time: reading them would make every look at the box slow.
 HASH_LIMIT = 16 << 20
-Observation = Dict[str, Any]
-ABSENT: Observation = {"state": "absent"}
 
 
 def observe(resource: Any, root: str = "/") -> Observation:
@@ -25,6 +25,7 @@ class Observer:
     def __init__(self, box: Box) -> None:
         self.box = box
         self.packages: Optional[Dict[str, Observation]] = None
+        self.held: Optional[Set[bytes]] = None
 
     def observe(self, resource: Any) -> Observation:
         """The observation of one resource; a resource that makes no sense is unknown."""
@@ -41,33 +42,9 @@ class Observer:
         except OSError as error:
             if error.errno in MISSING:
                 return dict(ABSENT)
-            path = error.filename if isinstance(error.filename, str) else str(resource.get("path", kind))
+            called = resource.get("path") or resource.get("name")
+            path = error.filename if isinstance(error.filename, str) else str(called or kind)
             return unknown(clean(reason(error, path)))
-
-
-class WrongError(Exception):
-    """A resource, or a file of the box, that makes no sense."""
-
-
-def unknown(why: str) -> Observation:
-    """The observation of what could not be read."""
-    return {"state": "unknown", "why": why}
-
-
-def text_of(resource: Dict[str, Any], key: str) -> str:
-    """A parameter that must be a text; raises WrongError."""
-    value = resource.get(key)
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise WrongError("the resource has no %s" % key)
-    return value
-
-
-def path_of(resource: Dict[str, Any]) -> str:
-    """The absolute path of a resource; raises WrongError."""
-    path = text_of(resource, "path")
-    if not path.startswith("/"):
-        raise WrongError("the path is not absolute: %s" % clean(path))
-    return path
 
 
 def file(observer: Observer, resource: Dict[str, Any]) -> Observation:
@@ -138,6 +115,11 @@ def package(observer: Observer, resource: Dict[str, Any]) -> Observation:
     from . import dpkg
 
     name = text_of(resource, "name")
+    if not observer.box.there(dpkg.STATUS):
+        from . import rpmdb
+
+        if rpmdb.there(observer.box):
+            return _by_rpm(observer, name)
     if observer.packages is None:
         try:
             observer.packages = dpkg.read(observer.box)
@@ -148,14 +130,30 @@ def package(observer: Observer, resource: Dict[str, Any]) -> Observation:
     return dict(observer.packages.get(name, ABSENT))
 
 
+def _by_rpm(observer: Observer, name: str) -> Observation:
+    from . import rpmdb
+
+    try:
+        return rpmdb.find(observer.box, name)
+    except ValueError as error:
+        return unknown(str(error))
+
+
 def account(observer: Observer, resource: Dict[str, Any]) -> Observation:
-    """`uid`, `home` and `shell` of an account."""
+    """`uid`, `home` and `shell` of an account; `groups`: those of the parameter `groups` that it is in."""
     from . import users
 
-    found = users.find(observer.box, name=text_of(resource, "name"))
+    name, asked = text_of(resource, "name"), resource.get("groups")
+    if asked is not None and not (isinstance(asked, list) and all(isinstance(one, str) for one in asked)):
+        raise WrongError("groups is not a list of names")
+    found = users.find(observer.box, name=name)
     if found is None:
         return dict(ABSENT)
-    return {"state": "present", "uid": found["uid"], "home": found["home"], "shell": found["shell"]}
+    seen = {"state": "present", "uid": found["uid"], "home": found["home"], "shell": found["shell"]}
+    if asked is not None:
+        # What else somebody puts an account into is no drift of the role that made it.
+        seen["groups"] = sorted(set(asked) & set(users.groups(observer.box, name)))
+    return seen
 
 
 def kernel(observer: Observer, _resource: Dict[str, Any]) -> Observation:
@@ -185,4 +183,10 @@ KINDS: Dict[str, Callable[[Observer, Dict[str, Any]], Observation]] = {
     "account": account,
     "kernel": kernel,
     "driver": driver,
+    "hold": settings.hold,
+    "alternative": settings.alternative,
+    "unit": settings.unit,
+    "parameter": settings.parameter,
+    "boot_option": settings.boot_option,
+    "module": settings.module,
 }

@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
+from . import start
 from .box import MISSING, Box, clean, reason
 from .observe import Observer
 
@@ -50,6 +51,35 @@ def read(box: Box, roads: Roads) -> Tuple[List[Dict[str, Any]], List[str]]:
             elif name.endswith(SUFFIX) and not name.startswith("."):
                 found.append(receipt(box, observer, scope, folder, name))
     return found, sorted(set(pending))
+
+
+def awaiting(box: Box, roads: Roads) -> List[Dict[str, Any]]:
+    """`Facts.awaiting`: the roles that ended with the wish for a restart, and whether there has been one."""
+    found = []
+    for scope, folder in roads:
+        try:
+            names = sorted(name for name in os.listdir(box.path(folder)) if name.endswith(PENDING))
+        except OSError as error:
+            if error.errno not in MISSING:
+                box.missing("receipts." + scope, reason(error, folder))
+            continue
+        for name in names:
+            try:
+                body = json.loads(box.read(folder + "/" + name).decode("utf-8"))
+            except (OSError, ValueError, RecursionError):
+                continue  # whoever runs the role writes it anew
+            wish = body.get("awaits") if isinstance(body, dict) else None
+            if isinstance(wish, dict) and isinstance(wish.get("boot"), str):
+                found.append(
+                    {
+                        "scope": scope,
+                        "role": clean(name[: -len(PENDING)]),
+                        "why": str(wish.get("why") or ""),
+                        "boot": wish["boot"],
+                        "restarted": start.restarted(wish["boot"], start.identity(box)),
+                    }
+                )
+    return found
 
 
 def receipt(box: Box, observer: Observer, scope: str, folder: str, name: str) -> Dict[str, Any]:

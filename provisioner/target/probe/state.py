@@ -8,6 +8,7 @@ import stat
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..errors import TargetError
+from . import windows
 from .box import MISSING, Box, clean
 from .observe import Observer, digest, type_of
 
@@ -25,6 +26,7 @@ def main(request: Dict[str, Any]) -> Dict[str, Any]:
     if not isinstance(assertions, list):
         raise TargetError("the assertions are not a list")
     observer = Observer(Box())
+    windows.settle(os.environ, observer.box)
     planned = [(assertion, kind_of(assertion)) for assertion in assertions]
     results = []
     for assertion, kind in planned:

@@ -126,7 +126,8 @@ def find_container(box: Box, mounts: Mounts) -> Optional[str]:
     when the root file system is layered, or a folder of another one.
     """
     told = box.peek("os.container", "/run/systemd/container")
-    if told and told.strip():
+    # systemd takes WSL for a kind of container, and notes that here.
+    if told and told.strip() and told.split()[0] != "wsl":
         return told.split()[0]
     if box.there("/run/.containerenv"):
         return "podman"

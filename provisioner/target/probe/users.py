@@ -51,3 +51,17 @@ def parse(text: str) -> List[Dict[str, Any]]:
         if len(parts) == 7 and parts[2].isascii() and parts[2].isdigit() and len(parts[2]) < 11:
             found.append({"name": parts[0], "uid": int(parts[2]), "home": parts[5], "shell": parts[6]})
     return found
+
+
+def groups(box: Box, name: str) -> List[str]:
+    """Names of the groups that list an account as a member; its own group is not among them. Raises OSError.
+
+    The live machine's directory services are asked; of a recorded one /etc/group.
+    """
+    if box.live:
+        import grp
+
+        return sorted(clean(entry.gr_name) for entry in grp.getgrall() if name in entry.gr_mem)
+    text = box.text("/etc/group") if box.there("/etc/group") else ""
+    lines = [line.split(":") for line in text.split("\n")]
+    return sorted(parts[0] for parts in lines if len(parts) == 4 and name in parts[3].split(","))

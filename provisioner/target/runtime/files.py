@@ -93,10 +93,12 @@ def free_bytes(path: str) -> int:
     return stat.f_bavail * stat.f_frsize
 
 
-def require_space(needs: Iterable[Any], keep: int = 64 << 20) -> None:
+def require_space(
+    needs: Iterable[Any], keep: int = 64 << 20, instead: str = ", or choose another folder"
+) -> None:
     """Refuses before the first byte when a file system has not room for the sum of `needs`: [(path, bytes)].
 
-    `keep` bytes a file system stay free.
+    `keep` bytes a file system stay free; `instead` is what else can be done about it.
     """
     by_device: Dict[int, Any] = {}
     for path, count in needs:
@@ -109,7 +111,7 @@ def require_space(needs: Iterable[Any], keep: int = 64 << 20) -> None:
         if total and total + keep > free:
             raise TargetError(
                 f"{path}: {size_text(total)} are needed and {size_text(free)} are free",
-                f"free {size_text(total + keep - free)} on that file system, or choose another folder",
+                f"free {size_text(total + keep - free)} on that file system{instead}",
             )
 
 

@@ -19,12 +19,14 @@ import uuid
 from typing import Any, Dict, NamedTuple, NoReturn, Optional
 
 from ..errors import TargetError
+from ..probe import windows
+from ..probe.box import Box
 from . import memory, process
 from .detached import let_go
 from .files import digest_of, os_refusal, read_json, write_json
 from .progress import Progress
 
-JOBS = ("env", "weights", "smoke")
+JOBS = ("env", "weights", "smoke", "packages", "runfile", "undo")
 POLL_S = 0.1
 GRACE_S = 5.0  # between asking another spec's job to end and ending it
 
@@ -37,6 +39,7 @@ class Context(NamedTuple):
 
     name: str
     progress: Progress
+    folder: str = ""  # where the log is
 
     def say(self, phase: str, total: Optional[int] = None, done: Optional[int] = None) -> None:
         """A new phase, for the watcher and for the log."""
@@ -49,6 +52,7 @@ def main(request: Dict[str, Any]) -> Dict[str, Any]:
     kind = request["job"]
     if kind not in JOBS:
         raise TargetError(f"no such job: {kind}", f"one of {', '.join(JOBS)}")
+    windows.settle(os.environ, Box())
     spec = request["spec"]
     if isinstance(spec.get("network"), str):
         # The path of network.json, which host_base keeps on the box: other roles need not know what is in it.
@@ -64,17 +68,37 @@ def main(request: Dict[str, Any]) -> Dict[str, Any]:
                 "finished": reason is None,
                 "result": result,
             }
-        os.makedirs(folder, exist_ok=True)
         return _Job(folder, kind, spec, module).run(wait=request.get("wait", True))
     except OSError as error:
         raise os_refusal(error, folder) from error
 
 
 def _module(kind: str) -> Any:
-    # Named one by one: what is imported by name is what hosts/bundle.py sends along.
-    from . import env, smoke, weights
+    # Named one by one: what is imported by name is what hosts/bundle.py sends along. Each where it is asked
+    # for: the others need not be compiled on the box.
+    if kind == "packages":
+        from ..system.packages import job
 
-    return {"env": env, "smoke": smoke, "weights": weights}[kind]
+        return job
+    if kind == "runfile":
+        from ..system import runfile
+
+        return runfile
+    if kind == "undo":
+        from ..system.undo import job as undo
+
+        return undo
+    if kind == "env":
+        from . import env
+
+        return env
+    if kind == "weights":
+        from . import weights
+
+        return weights
+    from . import smoke
+
+    return smoke
 
 
 class _Job:
@@ -95,7 +119,16 @@ class _Job:
         started = False
         run = ""
         while True:
-            lock = self._try_lock()
+            try:
+                lock = self._try_lock()
+            except FileNotFoundError:
+                # The first job here; or the tool's notes went meanwhile, with a way back that another took:
+                # then nothing of them may come again.
+                reason = self._module.inspect(self._spec)
+                if reason is None:
+                    return self._nothing_left(started)
+                self._make_lock()
+                continue
             if lock is not None:
                 try:
                     ended = self._result(run)
@@ -108,8 +141,7 @@ class _Job:
                         raise self._killed()
                     reason = self._module.inspect(self._spec)
                     if reason is None:
-                        described = self._module.describe(self._spec)
-                        return {"changed": started, "finished": True, "result": described}
+                        return self._nothing_left(started)
                     run = self._start(lock, reason)
                     starts, started = starts + 1, True
                 finally:
@@ -118,14 +150,9 @@ class _Job:
                 if not wait:
                     return {"changed": self._module.CHANGES, "finished": False, "result": {"reason": reason}}
             else:
-                holder = self._holder()
-                if holder is not None and not _alive(holder["pid"]):
-                    # Its children still write; their lock keeps the group's number from being reused.
-                    _signal_group(holder["pid"], signal.SIGKILL)
-                elif holder is not None and holder["digest"] != self._digest:
-                    self._end(holder["pid"])
-                elif holder is not None:
-                    run, started = holder["run"], True
+                working = self._ours()
+                if working is not None:
+                    run, started = working, True
                     if not wait:
                         return {
                             "changed": False,
@@ -139,14 +166,21 @@ class _Job:
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
 
+    def _make_lock(self) -> None:
+        os.makedirs(self._folder, exist_ok=True)
+        os.close(os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
     def _try_lock(self) -> Optional[int]:
-        """The descriptor of the lock, its text emptied, or None while somebody holds it."""
+        """The descriptor of the lock, its text emptied, or None while somebody holds it.
+
+        Never makes it: who waits looks often, also while another takes away this very folder.
+        """
         if self._child:
             # Reaped at once, so that a dead job is not mistaken for a living one.
             pid, status = os.waitpid(self._child, os.WNOHANG)
             if pid:
                 self._child, self._status = 0, status
-        lock = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(self._path("lock"), os.O_RDWR | os.O_CLOEXEC)
         # Whoever may read it could hold it shared for as long as they like, and no job would ever begin.
         os.fchmod(lock, 0o600)
         try:
@@ -158,6 +192,20 @@ class _Job:
             raise
         os.ftruncate(lock, 0)
         return lock
+
+    def _ours(self) -> Optional[str]:
+        """The run at work on what we ask for. Another's is ended, and what a dead one left behind as well."""
+        holder = self._holder()
+        if holder is None:
+            return None
+        if not _alive(holder["pid"]):
+            # Its children still write; their lock keeps the group's number from being reused.
+            _signal_group(holder["pid"], signal.SIGKILL)
+            return None
+        if holder["digest"] != self._digest:
+            self._end(holder["pid"])
+            return None
+        return str(holder["run"])
 
     def _holder(self) -> Optional[Dict[str, Any]]:
         """Who works now; None in the moment between taking the lock and saying so."""
@@ -210,7 +258,7 @@ class _Job:
             os._exit(status)
 
     def _work(self) -> Dict[str, Any]:
-        context = Context(self._kind, Progress(self._path("progress.json"), self._kind))
+        context = Context(self._kind, Progress(self._path("progress.json"), self._kind), self._folder)
         try:
             return {"ok": True, "value": self._module.apply(self._spec, context)}
         except TargetError as refusal:
@@ -233,6 +281,10 @@ class _Job:
         """The result of the run that is waited for, if it came to one."""
         value = read_json(self._path("result.json")) if run else None
         return value if value and value.get("run") == run else None
+
+    def _nothing_left(self, started: bool) -> Dict[str, Any]:
+        """The answer where there is nothing to do, or no more."""
+        return {"changed": started, "finished": True, "result": self._module.describe(self._spec)}
 
     def _answer(self, ended: Dict[str, Any]) -> Dict[str, Any]:
         if not ended["ok"]:

@@ -12,6 +12,8 @@ import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ..errors import TargetError
+from ..probe import windows
+from ..probe.box import Box
 from . import judge, memory, passage
 from .backends.common import Backend, Generated, Judged, refuse_if
 from .files import digest_of
@@ -50,6 +52,9 @@ def apply(spec: Dict[str, Any], context: Any) -> Dict[str, Any]:
     if not os.path.exists(spec["model"]):
         raise TargetError(f"{spec['model']}: no weights there", "fetch them first (role model_weights)")
     require_unchanged(spec["model"], context)
+    for why in windows.preload(Box()):
+        # On the CPU nobody misses it; a runtime that needs it says so itself.
+        print(f"!! a library that Windows lends does not load: {why}", flush=True)
     # Both are named, so that hosts/bundle.py sends them along; neither imports its runtime before it is used.
     from .backends import llama, transformers
 

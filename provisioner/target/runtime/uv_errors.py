@@ -8,6 +8,7 @@ import re
 import subprocess
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
+from .. import clock
 from ..errors import TargetError
 from .process import Done, without_login
 
@@ -51,6 +52,8 @@ def explain(
             f"{package}: the hash is not the locked one (got {got[:19]}… from {index})",
             "the mirror serves another file than the lock names: ask its keeper, or set host_base_pypi_index",
         )
+    if clock.behind(text):
+        return TargetError(f"{index}: {clock.MEANS} ({_last_cause(text)})", clock.HINT)
     if re.search(r"[Cc]ertificate|UnknownIssuer", text):
         return TargetError(
             f"{index}: its certificate is not trusted ({_last_cause(text)})",

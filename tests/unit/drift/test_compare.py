@@ -33,6 +33,8 @@ MANY = {f"site-packages/p{index}": "1" for index in range(7)}
             ("mode 0755", "removed a, mode 0700"),
         ),
         ({"entries": {"a\nb": "1"}}, {"entries": {}}, ("", "removed a b")),
+        ({"holds": True}, {"holds": False, "value": "N"}, ("", "it is N")),
+        ({"holds": False, "value": "N"}, {"holds": True}, ("holds false, value N", "holds true, value none")),
         ({"entries": {}}, {"entries": "hostile"}, ("entries {}", "entries hostile")),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from provisioner.drift import DriftItem, Expected, RoleDrift, drift, rerun
-from provisioner.facts import Body, Facts, OperatingSystem, Receipt, Unknown, User
+from provisioner.facts import Awaiting, Body, Facts, OperatingSystem, Receipt, Unknown, User
 
 FILE = {"state": "present", "type": "file", "mode": "0644", "owner": 0, "sha256": "a" * 64}
 INPUTS = {"host_base_packages": ["git"], "host_base_lock": 300}
@@ -117,6 +117,38 @@ CASES: dict[str, Case] = {
                 "its last run did not finish",
                 "a finished run",
                 "an interrupted run",
+            )
+        ],
+    ),
+    "a run that waits for a restart": (
+        facts(
+            receipt(),
+            pending=("host_base",),
+            awaiting=(Awaiting("system", "host_base", "nouveau is loaded", "7d8c:1", restarted=False),),
+        ),
+        "drifted",
+        [
+            item(
+                "restart",
+                "it waits for a restart of the machine: nouveau is loaded",
+                "a finished run",
+                "not restarted since",
+            )
+        ],
+    ),
+    "a run whose restart was": (
+        facts(
+            receipt(),
+            pending=("host_base",),
+            awaiting=(Awaiting("system", "host_base", "nouveau is loaded", "7d8c:1", restarted=True),),
+        ),
+        "drifted",
+        [
+            item(
+                "restart",
+                "it goes on after the restart: nouveau is loaded",
+                "a finished run",
+                "restarted",
             )
         ],
     ),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.drift.show import shown, shown_digest
+from provisioner.drift.show import shown, shown_digest, thing
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,25 @@ def test_any_value_is_one_short_line(key: str, value: str) -> None:
 @pytest.mark.parametrize(("digest", "text"), [("0123456789abcdef", "0123456789ab"), ("", '""')])
 def test_digests(digest: str, text: str) -> None:
     assert shown_digest(digest) == text
+
+
+@pytest.mark.parametrize(
+    ("resource", "called"),
+    [
+        ({"kind": "file", "path": "/etc/x"}, "/etc/x"),
+        ({"kind": "package", "name": "bash"}, "bash"),
+        ({"kind": "kernel"}, "kernel"),
+        ({"kind": "hold", "name": "nvidia-driver"}, "the hold of nvidia-driver"),
+        ({"kind": "alternative", "name": "cuda"}, "the alternative cuda"),
+        ({"kind": "unit", "name": "a.service"}, "a.service"),
+        (
+            {"kind": "parameter", "module": "nvidia_drm", "name": "modeset", "wanted": 1},
+            "nvidia_drm.modeset=1",
+        ),
+        ({"kind": "boot_option", "option": "iommu=pt"}, "boot option iommu=pt"),
+        ({"kind": "module", "name": "kvm"}, "kernel module kvm"),
+        ({}, ""),
+    ],
+)
+def test_a_resource_has_a_name_in_sentences(resource: dict[str, Any], called: str) -> None:
+    assert thing(resource) == called

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from provisioner.hosts.gather import WORKERS, at_once
+from provisioner.hosts.errors import Unreachable
+from provisioner.hosts.gather import WORKERS, at_once, beside
 
 
 def test_all_are_at_work_at_the_same_time_and_answer_in_their_order() -> None:
@@ -36,3 +37,16 @@ def test_an_error_is_raised_here(items: list[str]) -> None:
 
 def test_nothing_is_nothing() -> None:
     assert at_once(str, []) == []
+
+
+def test_what_runs_beside_gives_its_answer_or_its_error_where_it_is_asked_for() -> None:
+    gate = threading.Event()
+    answer = beside(lambda: gate.wait(10))
+    gate.set()
+    assert answer() is True
+
+    def fails() -> int:
+        raise Unreachable("box: gone")
+
+    with pytest.raises(Unreachable, match="gone"):
+        beside(fails)()

@@ -22,7 +22,7 @@ SHELLS = {
     "bash": ["bash"],
     "bash as sh": ["bash", "--posix"],
     "busybox": ["busybox", "sh"],
-    "zsh": ["zsh"],
+    "zsh": ["zsh", "--emulate", "sh"],  # as it is where it is called sh
     "ksh": ["ksh"],
     "mksh": ["mksh"],
 }
@@ -74,7 +74,7 @@ def answered(done: subprocess.CompletedProcess[bytes]) -> tuple[list[str], dict[
 def test_the_stage_is_one_line_that_single_quotes_can_hold() -> None:
     assert not set(stage()) & set("'\n!")
     assert stage().isascii()
-    assert "#" not in stage().replace("${#1}", "")
+    assert "#" not in stage().replace("${#1}", "").replace("${rest#*:}", "")
 
 
 @pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS.keys())
@@ -127,6 +127,7 @@ def test_without_python_it_says_so_in_the_same_frame(
     ]
     done = run(argv, b"", tools(tmp_path / "bin"))
     value = {"schema": 1, "python": None, "os": release, "uid": os.getuid(), "root": "no", "sudo": "no"}
+    value["left"] = "yes" if Path("/var/lib/provisioner").exists() else "no"
     assert answered(done) == (["no", "unasked", "no"], {"ok": True, "value": value})
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -140,6 +141,46 @@ def test_a_python_that_is_too_old_is_passed_over_emulated(entries: Entries, tmp_
     argv = [the("sh"), "-c", isolated(), "x", bundle.loader(), "none", "root", "", ""]
     done = run(argv, bundle.payload("echo", {"n": 1}), path)
     assert answered(done) == (["no", "unasked", "yes"], {"ok": True, "value": {"n": 1}})
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox", "mksh"])
+@pytest.mark.parametrize(
+    ("kernel", "taken"), [("6.6.87.2-microsoft-standard-WSL2", "linux"), ("6.12.1", "c")]
+)
+def test_the_python_of_windows_is_none_of_this_box_emulated(
+    shell: str, kernel: str, taken: str, entries: Entries, tmp_path: Path
+) -> None:
+    """Windows' disk is a folder of the test's, and the kernel's name is what a stand-in of `cat` says."""
+    entries({"echo.py": ECHO})
+    path, disk = tools(tmp_path / "bin"), tmp_path / "mnt/c/Python 312"
+    disk.mkdir(parents=True)
+    for folder, text in ((disk, "c"), (path, "linux")):
+        (folder / "python3").write_text(
+            f'#!/bin/sh\necho {text} >> {tmp_path}/log\nexec {sys.executable} "$@"\n'
+        )
+        (folder / "python3").chmod(0o755)
+    (path / "cat").write_text(f"#!/bin/sh\necho {kernel}\n")
+    (path / "cat").chmod(0o755)
+    script = stage().replace("/mnt/[", f"{tmp_path}/mnt/[").replace("/usr/bin/python3 ", "")
+    argv = [the(shell), *(["sh"] if shell == "busybox" else []), "-c", script]
+    argv += ["x", bundle.loader(), "none", "root", "", ""]
+    done = run(argv, bundle.payload("echo", {"n": 1}), Path(f"{disk}:{path}"))
+    assert answered(done) == (["no", "unasked", "yes"], {"ok": True, "value": {"n": 1}})
+    assert set((tmp_path / "log").read_text().split()) == {taken}
+
+
+def test_a_python_that_is_no_unix_program_is_passed_over_emulated(entries: Entries, tmp_path: Path) -> None:
+    entries({"echo.py": ECHO})
+    path = tools(tmp_path / "bin")
+    # Python in Windows has no module pwd.
+    blind = f'exec {sys.executable} -c "import sys; sys.modules[\\"pwd\\"] = None; exec(sys.argv[-1])" "$@"'
+    for name, text in (("python3", blind), ("python3.9", f'exec {sys.executable} "$@"')):
+        (path / name).write_text(f"#!/bin/sh\necho {name} >> {tmp_path}/log\n{text}\n")
+        (path / name).chmod(0o755)
+    argv = [the("sh"), "-c", isolated(), "x", bundle.loader(), "none", "root", "", ""]
+    done = run(argv, bundle.payload("echo", {"n": 1}), path)
+    assert answered(done) == (["no", "unasked", "yes"], {"ok": True, "value": {"n": 1}})
+    assert (tmp_path / "log").read_text().split() == ["python3", "python3.9", "python3.9"]
 
 
 FAKE_SUDO = """#!/bin/sh

@@ -39,12 +39,17 @@ class Release(NamedTuple):
 def sources(box: Box) -> List[Source]:
     """All that are switched on, mirror lists in files followed; a file that cannot be read has none."""
     found: List[Source] = []
-    paths = [ONE_FILE] + ["%s/%s" % (FOLDER, name) for name in names_in(box, FOLDER) if _NAME.match(name)]
-    for path in paths[:_FILES]:
+    for path in files(box):
         text = text_of(box, path)
         for address, suites in stanzas(text) if path.endswith(".sources") else lines(text):
             found += [Source(one, suites, path) for one in mirrors(box, address)]
     return found
+
+
+def files(box: Box) -> List[str]:
+    """The files that apt reads its sources from."""
+    paths = [ONE_FILE] + ["%s/%s" % (FOLDER, name) for name in names_in(box, FOLDER) if _NAME.match(name)]
+    return paths[:_FILES]
 
 
 def lines(text: str) -> Iterator[Tuple[str, Tuple[str, ...]]]:
@@ -57,6 +62,13 @@ def lines(text: str) -> Iterator[Tuple[str, Tuple[str, ...]]]:
 
 def stanzas(text: str) -> Iterator[Tuple[str, Tuple[str, ...]]]:
     """Of a .sources file: Types, URIs, Suites, Enabled."""
+    for fields in switched_on(text):
+        for address in fields.get("uris", "").split():
+            yield address, tuple(fields.get("suites", "").split())
+
+
+def switched_on(text: str) -> Iterator[Dict[str, str]]:
+    """The stanzas of a .sources file that packages come from, by field, in small letters."""
     for stanza in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")):
         fields: Dict[str, str] = {}
         name = ""
@@ -73,8 +85,25 @@ def stanzas(text: str) -> Iterator[Tuple[str, Tuple[str, ...]]]:
                 fields[name] = value.strip()
         on = fields.get("enabled", "yes").lower() not in ("no", "false", "without", "off", "disable", "0")
         if on and "deb" in fields.get("types", "").split():
-            for address in fields.get("uris", "").split():
-                yield address, tuple(fields.get("suites", "").split())
+            yield fields
+
+
+def keys(box: Box) -> Dict[str, str]:
+    """By address without its last slash, the file of keys that packages from there must be signed with."""
+    found: Dict[str, str] = {}
+    for path in files(box):
+        text = text_of(box, path)
+        if path.endswith(".sources"):
+            for fields in switched_on(text):
+                for address in fields.get("uris", "").split():
+                    found[address.rstrip("/")] = fields.get("signed-by", "")
+        else:
+            for line in text.splitlines():
+                match = re.match(r"\s*deb\s+\[([^\]]*)\]\s+(\S+)", line.partition("#")[0])
+                if match:
+                    signed = re.search(r"(?:^|\s)signed-by=(\S+)", match.group(1))
+                    found[match.group(2).rstrip("/")] = signed.group(1) if signed else ""
+    return found
 
 
 def mirrors(box: Box, address: str) -> List[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, NamedTuple, Set, Tuple
 
+from .. import windows
 from ..box import Box, mounts
 from . import aptsources, readings
 from .files import names_in, resolve, text_of
@@ -22,7 +23,6 @@ FOLDERS = (
     "/usr/lib/aarch64-linux-gnu/nvidia/current",
 )
 LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
-WSL = "/usr/lib/wsl/lib"
 UNINSTALLER = "/usr/bin/nvidia-uninstall"
 INSTALLER_LOG = "/var/log/nvidia-installer.log"
 INSTALLER_STATE = "/var/lib/nvidia"
@@ -51,7 +51,7 @@ class Way(NamedTuple):
 def library(box: Box, sight: Sight) -> Reading:
     """The version that the driver's libraries have by their names."""
     if sight.wsl:
-        return readings.hidden("Windows brings them, and their names carry no version", WSL)
+        return of_windows(box)
     found: Dict[str, str] = {}
     for folder in FOLDERS:
         for name in LIBRARIES:
@@ -77,6 +77,15 @@ def library(box: Box, sight: Sight) -> Reading:
     return readings.absent("no library of an NVIDIA driver is here", FOLDERS[0])
 
 
+def of_windows(box: Box) -> Reading:
+    """Whether programs in WSL find the libraries that Windows brings, whose names carry no version."""
+    if not box.there(windows.LIBCUDA):
+        return readings.absent("Windows lends no library of an NVIDIA driver", windows.LIBRARIES)
+    if windows.hidden_from_programs(box):
+        return readings.absent("the loader does not know " + windows.LIBRARIES, windows.LOADER_CACHE)
+    return readings.hidden("Windows brings them, and their names carry no version", windows.LIBRARIES)
+
+
 def sources(box: Box, sight: Sight, database: Packages) -> Reading:
     """`Software.driver_sources`. More than one is a mixture that breaks at the next upgrade."""
     found = [*of_wsl(box, sight), *of_container(box, sight), *of_runfile(box)]
@@ -88,7 +97,7 @@ def sources(box: Box, sight: Sight, database: Packages) -> Reading:
 
 def of_wsl(box: Box, sight: Sight) -> List[Dict[str, Any]]:
     """The driver that Windows lends to WSL."""
-    path = WSL + "/libcuda.so.1"
+    path = windows.LIBCUDA
     if not (sight.wsl and box.there(path)):
         return []
     return [_source("wsl", path, sight.facts.get("driver_version") or "")]

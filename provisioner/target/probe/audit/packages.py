@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from .. import dpkg
 from ..box import MISSING, Box, reason
+from ..driver_names import is_driver
 from . import readings
 from .readings import Malformed, Reading
 
@@ -16,14 +17,6 @@ UPDATES = "/var/lib/dpkg/updates"
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 RPM = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
 WHOLE = b"installed"
-# Packages of the driver, not of the container toolkit, CUDA or other things that carry NVIDIA's name, nor
-# those that go with any version of it.
-DRIVER = re.compile(
-    r"((lib)?nvidia-(?!container|cuda|cudnn|docker|cg|texture|vaapi|profiler|visual|nsight|mig|gds|fs|prime"
-    r"|ml-dev|opencl-dev|egl-(wayland|gbm|x))"
-    r"|linux-(modules|objects|signatures)-nvidia-|xserver-xorg-video-nvidia|libcuda1$|libnvcuvid1$|cuda-drivers"
-    r"|(akmod|kmod|dkms|xorg-x11-drv)-nvidia)"
-)
 _ODD = re.compile(rb"\nStatus:(?! install ok (?:not-)?installed\n)")
 _NVIDIA = re.compile(rb"\nPackage:[^\n]*(?:nvidia|cuda|nvcuvid)")
 
@@ -91,7 +84,7 @@ def parse(data: bytes, journal: List[bytes]) -> Packages:
     return Packages(
         "dpkg",
         [one for one in there if one.held or one.broken],
-        [one for one in there if DRIVER.match(one.name)],
+        [one for one in there if is_driver(one.name)],
         dpkg.STATUS,
     )
 
@@ -124,10 +117,10 @@ def journal(box: Box) -> List[str]:
     return [UPDATES + "/" + name for name in sorted(names)[:1000] if name.isdigit()]
 
 
-def holder(box: Box) -> Optional[int]:
-    """The process that holds dpkg's lock, 0 when it is not told which; None when nobody does."""
+def holder(box: Box, locks: Sequence[str] = LOCKS) -> Optional[int]:
+    """The process that holds one of dpkg's locks, 0 when it is not told which; None when nobody does."""
     numbers = set()
-    for path in LOCKS:
+    for path in locks:
         try:
             seen = os.stat(box.path(path))
         except OSError:

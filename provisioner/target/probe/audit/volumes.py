@@ -7,8 +7,8 @@ import re
 import threading
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from .. import disks
-from ..box import Box, clean, mounts, reason
+from .. import disks, windows
+from ..box import Box, clean, mount_of, mounts, reason
 from . import readings
 from .readings import Reading
 from .sight import Sight
@@ -90,11 +90,13 @@ def volume(box: Box, path: str, table: List[Dict[str, Any]], virtual: bool) -> R
     if not box.live:
         return readings.hidden("a recorded tree has no disks to measure", path)
     real = os.path.realpath(disks.existing(path))
-    mount = disks.mount_of(real, table)
+    mount = mount_of(real, table)
     if mount is None:
         return readings.hidden("the mount table does not name what it is on", "/proc/self/mountinfo")
     size = os.statvfs(real)
     found = below(box, mount, virtual)
+    if windows.around(box) and windows.on_a_disk(real, table):
+        found = {"device": "", "model": "", "transport": "windows", "rotational": None}
     found.update(
         path=path,
         mount=mount["point"],

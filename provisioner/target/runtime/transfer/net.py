@@ -11,6 +11,7 @@ import threading
 from typing import Dict, Mapping, NamedTuple, Optional, Tuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from ... import clock
 from ...errors import TargetError
 from .errors import shown
 
@@ -182,6 +183,8 @@ def _basic(parts: SplitResult) -> str:
 
 def words_of(error: Exception, stall_s: float) -> str:
     """What the network said, in words."""
+    if isinstance(error, ssl.SSLCertVerificationError) and clock.behind(error.verify_message):
+        return f"{clock.MEANS} ({error.verify_message}): {clock.HINT}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, socket.timeout):

@@ -107,6 +107,7 @@ def test_facts_of_a_small_emulated_machine(plant: Plant) -> None:
             }
         ],
         "pending": ["smoke_test"],
+        "awaiting": [],
         "holder": None,
         "audit": None,
         "unknown": [

@@ -61,3 +61,17 @@ def test_a_recorded_tree_has_no_disks(tmp_path: Path) -> None:
     box = Box(str(tmp_path))
     assert disks(box, ["/opt"], []) == {}
     assert [entry["what"] for entry in box.unknown] == ["disks"]
+
+
+@pytest.mark.parametrize(
+    ("wsl", "fs", "windows"), [(True, "9p", True), (True, "ext4", False), (False, "9p", False)]
+)
+def test_in_wsl_a_place_on_a_disk_of_windows_is_told_emulated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wsl: bool, fs: str, windows: bool
+) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "link").symlink_to("c")
+    monkeypatch.setattr("provisioner.target.probe.windows.around", lambda _: wsl)
+    place = f"{tmp_path}/link/models"
+    found = disks(Box(), [place], [mount("/", "ext4"), mount(f"{tmp_path}/c", fs)])
+    assert found[place]["windows"] is windows

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.target.probe import gpus, nvml
+from provisioner.target.probe import gpus, nvml, windows
 from provisioner.target.probe.box import Box
 
 
@@ -136,6 +136,22 @@ def test_in_emulated_wsl_only_nvml_knows_the_gpu(monkeypatch: pytest.MonkeyPatch
         [gpu(1, vendor="0x10de", driver=None), gpu(2, vendor="0x10de", driver=None)],
         "550.54.15",
     )
+
+
+@pytest.mark.parametrize(("wsl", "order"), [(True, ["what it stands on", "NVML"]), (False, ["NVML"])])
+def test_in_emulated_wsl_what_nvml_stands_on_is_loaded_first(
+    monkeypatch: pytest.MonkeyPatch, wsl: bool, order: list[str]
+) -> None:
+    found: list[str] = []
+
+    def load(_: object) -> EmulatedLibrary:
+        found.append("NVML")
+        return EmulatedLibrary()
+
+    monkeypatch.setattr(windows, "preload", lambda _: found.append("what it stands on"))
+    monkeypatch.setattr(nvml, "load", load)
+    nvml.read(Box("/"), wsl)
+    assert found == order
 
 
 def test_emulated_nvml_adds_to_what_the_bus_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from provisioner.target.probe import observe as module
 from provisioner.target.probe.box import Box
 from provisioner.target.probe.observe import KINDS, Observer, observe
+from tests.unit.target.probe.test_settings import CASES as SETTINGS
 
 Plant = Callable[..., Path]
 
@@ -108,6 +109,16 @@ CASES: dict[str, tuple[dict[str, str], Any, dict[str, Any]]] = {
         {"state": "present", "uid": 1000, "home": "/home/ann", "shell": "/bin/sh"},
     ),
     "no account": ({"/etc/passwd": PASSWD}, {"kind": "account", "name": "bob"}, {"state": "absent"}),
+    "an account in a group": (
+        {"/etc/passwd": PASSWD, "/etc/group": "video:x:44:bob,ann\nsudo:x:27:ann\nrender:x:105:\nshort\n"},
+        {"kind": "account", "name": "ann", "groups": ["video", "render"]},
+        {"state": "present", "uid": 1000, "home": "/home/ann", "shell": "/bin/sh", "groups": ["video"]},
+    ),
+    "an account without a list of groups": (
+        {"/etc/passwd": PASSWD},
+        {"kind": "account", "name": "ann", "groups": "video"},
+        {"state": "unknown", "why": "groups is not a list of names"},
+    ),
     "the kernel": (
         {"/proc/sys/kernel/osrelease": "6.1.0-18-amd64\n"},
         {"kind": "kernel"},
@@ -150,7 +161,7 @@ def test_every_kind_has_a_case() -> None:
         for case in CASES.values()
         if isinstance(case[1], dict) and case[2]["state"] == "present"
     }
-    assert seen == set(KINDS)
+    assert seen | {case[1]["kind"] for case in SETTINGS.values()} == set(KINDS)
 
 
 def test_a_large_file_is_told_by_size_and_time(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +229,9 @@ JSON = st.recursive(
 
 
 @given(
-    st.dictionaries(st.sampled_from(["name", "path", "by", "exclude"]), JSON),
+    st.dictionaries(
+        st.sampled_from(["name", "path", "by", "exclude", "groups", "module", "option", "wanted"]), JSON
+    ),
     st.sampled_from(sorted(KINDS)) | JSON,
 )
 def test_no_resource_is_too_strange(parameters: dict[str, Any], kind: Any) -> None:

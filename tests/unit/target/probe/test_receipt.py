@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from provisioner.target.errors import TargetError
-from provisioner.target.probe import receipt
+from provisioner.target.probe import receipt, start
 from provisioner.target.probe.observe import observe
 
 NOW = "2026-01-01T00:00:00Z"
@@ -75,7 +76,7 @@ def test_a_role_that_runs_leaves_a_receipt(role: Role) -> None:
         "role": "host_base",
         "run": "r1",
         "started_at": NOW,
-        "resources": [{**role.resource, "prior": {"state": "absent"}}],
+        "resources": [{**role.resource, "prior": {"state": "absent"}, "before": {"state": "absent"}}],
     }
     assert role.ask("begin") == {"changed": False, "receipt": pending}
     assert role.written() == {"host_base.pending.json": pending}
@@ -132,11 +133,68 @@ def test_a_resource_that_moves_has_a_prior_of_its_own(role: Role, tmp_path: Path
     role.ask("begin")
     role.file.write_text("x")
     role.ask("done")
+    first = role.resource
     role.resource = {**role.resource, "path": str(tmp_path)}
-    prior = observe(role.resource)
+    prior = {**observe(role.resource), "group": tmp_path.stat().st_gid}
     role.ask("begin")
     role.ask("done")
     assert role.written()["host_base.json"]["resources"][0]["prior"] == prior
+    assert role.written()["host_base.json"]["former"] == [
+        {**first, "value": observe(first), "prior": {"state": "absent"}}
+    ]
+    role.file.unlink()  # as it was before the role made it: nothing of it is left to remember
+    role.ask("begin")
+    role.ask("done")
+    assert "former" not in role.written()["host_base.json"]
+
+
+def test_what_is_named_again_has_its_first_prior(role: Role, tmp_path: Path) -> None:
+    first = role.resource
+    role.ask("begin")
+    role.file.write_text("x")
+    role.ask("done")
+    for path in (str(tmp_path), first["path"]):
+        role.resource = {**first, "path": path}
+        role.ask("begin")
+        role.ask("done")
+    assert role.written()["host_base.json"]["resources"][0]["prior"] == {"state": "absent"}
+
+
+def test_how_a_resource_is_put_back_does_not_make_it_another(role: Role) -> None:
+    role.ask("begin")
+    role.file.write_text("x")
+    role.ask("done")
+    role.resource = {**role.resource, "refresh": "units"}
+    role.ask("begin")
+    role.ask("done")
+    assert role.written()["host_base.json"]["resources"][0]["prior"] == {"state": "absent"}
+
+
+def test_a_change_notes_what_it_begins_with_until_it_has_ended(role: Role) -> None:
+    role.ask("begin")
+    role.file.write_text("first")
+    role.ask("done")
+    role.ask("begin")
+    role.file.write_text("half")
+    role.ask("begin")  # after a cut
+    noted = role.written()["host_base.pending.json"]["resources"][0]
+    digest = hashlib.sha256(b"first").hexdigest()
+    assert (noted["prior"], noted["before"]["sha256"]) == ({"state": "absent"}, digest)
+    saved = role.folder.parent / "saved" / "host_base" / "files"
+    assert {path.name: path.read_text() for path in saved.iterdir()} == {digest: "first"}
+    role.ask("done")
+    assert not saved.exists()
+
+
+def test_what_a_shell_script_made_was_not_there_before(role: Role) -> None:
+    saved = role.folder.parent / "saved" / "host_base"
+    saved.mkdir(parents=True)
+    (saved / "new").write_text(f"/elsewhere\n{role.file}\n")
+    role.file.write_text("by the script")
+    role.ask("begin")
+    role.ask("done")
+    assert role.written()["host_base.json"]["resources"][0]["prior"] == {"state": "absent"}
+    assert not (saved / "new").exists()
 
 
 def test_what_a_cut_run_with_other_inputs_noted_is_kept(role: Role, tmp_path: Path) -> None:
@@ -199,7 +257,7 @@ def test_what_is_absent_or_unknown_after_the_role_is_an_error(role: Role) -> Non
         ({"role": "../evil"}, "not the name of a role: '../evil'"),
         ({"role": None}, "not the name of a role: None"),
         ({"dir": "state"}, "the folder for receipts is no absolute path: 'state'"),
-        ({"phase": "end"}, "the phase of a receipt is begin or done, not 'end'"),
+        ({"phase": "end"}, "the phase of a receipt is begin, done or reboot, not 'end'"),
         ({"resources": {}}, "role host_base gave no list of resources"),
         ({"resources": [{}]}, "role host_base gave a resource without an id: {}"),
         (
@@ -273,3 +331,33 @@ def test_a_write_that_fails_leaves_the_old_receipt(
         hint,
     )
     assert role.written() == before
+
+
+def test_a_role_that_waits_for_a_restart_says_so_until_it_begins_again(
+    role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "identity", lambda _: "7d8c:512")
+    begun = role.ask("begin")["receipt"]
+    waiting = {**begun, "awaits": {"boot": "7d8c:512", "why": "nouveau is loaded"}}
+    assert role.ask("reboot", why=" nouveau is loaded ", check=True) == {"changed": False, "receipt": waiting}
+    assert role.written() == {"host_base.pending.json": begun}
+    assert role.ask("reboot", why="nouveau is loaded") == {"changed": False, "receipt": waiting}
+    assert role.written() == {"host_base.pending.json": waiting}
+    role.file.write_text("made")
+    role.ask("begin")
+    assert role.written() == {"host_base.pending.json": begun}, "the first prior is kept, the wish is not"
+    role.ask("done")
+    assert list(role.written()) == ["host_base.json"]
+
+
+@pytest.mark.parametrize(
+    ("why", "message"),
+    [
+        ("x", "role host_base asks for a restart and never began"),
+        (" ", "role host_base asks for a restart without saying why"),
+    ],
+)
+def test_a_restart_without_a_beginning_or_a_reason_is_refused(role: Role, why: str, message: str) -> None:
+    with pytest.raises(TargetError, match=message):
+        role.ask("reboot", why=why)
+    assert not role.folder.exists()

@@ -180,3 +180,27 @@ def test_the_holder_of_the_lock(tmp_path: Path) -> None:
     assert receipts.holder(box, roads) is None
     assert receipts.holder(Box(str(tmp_path)), roads) is None
     assert box.unknown == []
+
+
+def test_who_waits_for_a_restart_is_told_with_whether_there_was_one(plant: Plant) -> None:
+    stat = "1 (init) S" + " 0" * 18 + " 512 0\n"
+    wish = {"boot": "7d8c:512", "why": "nouveau is loaded"}
+    box = Box(
+        str(
+            plant(
+                {
+                    "/proc/sys/kernel/random/boot_id": "7d8c\n",
+                    "/proc/1/stat": stat,
+                    "/var/lib/p/receipts/a.pending.json": json.dumps({"awaits": wish}),
+                    "/var/lib/p/receipts/b.pending.json": json.dumps({"resources": []}),
+                    "/var/lib/p/receipts/c.pending.json": "{",
+                    "/var/lib/p/receipts/d.pending.json": json.dumps({"awaits": {"boot": 7}}),
+                    "/h/state/receipts/e.pending.json": json.dumps({"awaits": {"boot": "0:1"}}),
+                }
+            )
+        )
+    )
+    assert receipts.awaiting(box, ROADS) == [
+        {"scope": "system", "role": "a", **wish, "restarted": False},
+        {"scope": "user", "role": "e", "why": "", "boot": "0:1", "restarted": True},
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioner.target.errors import TargetError
-from provisioner.target.probe import state
+from provisioner.target.probe import state, windows
 from provisioner.target.probe.box import Box
 from provisioner.target.probe.observe import Observer
 
@@ -134,3 +134,12 @@ def test_a_senseless_assertion_is_refused(assertions: Any, message: str) -> None
 )
 def test_what_was_seen_is_one_harmless_line(text: str, line: str) -> None:
     assert state.one_line(text) == line
+
+
+def test_assertions_in_wsl_ask_linux_programs_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/mnt/c/Windows:/usr/bin:/bin")
+    monkeypatch.setattr(windows, "around", lambda _: True)
+    asked = [{"id": "path", "command": ["sh", "-c", "echo $PATH"], "stdout": "^/usr/bin:/bin$"}]
+    assert state.main({"assertions": asked}) == {
+        "results": [{"id": "path", "ok": True, "observed": "/usr/bin:/bin"}]
+    }

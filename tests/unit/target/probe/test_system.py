@@ -96,6 +96,13 @@ CONTAINERS: dict[str, tuple[dict[str, str], str | None, list[dict[str, str]]]] =
         "systemd-nspawn",
         [],
     ),
+    # As in starship/starship pull request 4593.
+    "WSL with systemd": ({"mountinfo": DISK, "/run/systemd/container": "wsl\n"}, None, []),
+    "a container on WSL": (
+        {"mountinfo": OVERLAY + HOSTS, "/run/systemd/container": "wsl\n", "/.dockerenv": ""},
+        "docker",
+        [],
+    ),
     "lxc": ({"mountinfo": DISK + "3 1 0:2 / /proc/meminfo rw - fuse.lxcfs lxcfs rw\n"}, "lxc", []),
     "kubernetes": ({"mountinfo": OVERLAY + HOSTS}, "oci", []),
     "a live system": ({"mountinfo": OVERLAY}, None, []),

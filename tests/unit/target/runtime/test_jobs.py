@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from provisioner.target.errors import TargetError
+from provisioner.target.probe import windows
 from provisioner.target.runtime import jobs, process
 
 from .conftest import Gate, request
@@ -70,6 +72,16 @@ def test_a_job_runs_detached_and_its_result_comes_back(
     assert json.loads(job_file(tmp_path, "progress.json").read_text())["phase"] == "working"
 
 
+def test_a_job_in_wsl_finds_linux_programs_only_emulated(
+    tmp_path: Path, install: Callable[[Apply], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"/mnt/c/Windows:{os.environ['PATH']}")
+    monkeypatch.setattr(windows, "around", lambda _: True)
+    install(lambda spec, context: {"path": os.environ["PATH"]})
+    assert jobs.main(request(tmp_path, {}))["result"]["path"] == os.environ["PATH"]
+    assert "/mnt/c" not in os.environ["PATH"]
+
+
 def test_nothing_of_a_secret_is_written(tmp_path: Path, install: Callable[[Apply], Path]) -> None:
     install(lambda spec, context: {})
     spec = {"secrets": {"hub_token": "s3cret"}, "network": {"http_proxy": "http://me:pa55@proxy:1"}}
@@ -86,6 +98,23 @@ def test_only_its_owner_can_open_a_jobs_lock(tmp_path: Path, install: Callable[[
     job_file(tmp_path, "lock").touch(0o644)
     assert jobs.main(request(tmp_path, {}))["finished"] is True
     assert job_file(tmp_path, "lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_notes_that_another_took_away_meanwhile_do_not_come_again(
+    tmp_path: Path, install: Callable[[Apply], Path]
+) -> None:
+    """Two wait for one way back; the faster one has removed the notes when the other looks again."""
+
+    def apply(spec: dict[str, Any], context: Any) -> Any:
+        (tmp_path / "done").touch()
+        shutil.rmtree(tmp_path / "jobs")
+        return {}
+
+    runs = install(apply)
+    answer = jobs.main(request(tmp_path, {}))
+    assert answer == {"changed": True, "finished": True, "result": {"described": True}}
+    assert len(starts(runs)) == 1
+    assert not (tmp_path / "jobs").exists()
 
 
 def test_a_finished_one_costs_a_look(tmp_path: Path, install: Callable[[Apply], Path]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner.target.errors import TargetError
+from provisioner.target.probe import windows
 from provisioner.target.runtime import judge, passage, smoke
 from provisioner.target.runtime.backends import llama
 from provisioner.target.runtime.backends.common import Backend, Generated, Running
@@ -88,6 +89,28 @@ def test_what_is_measured_comes_back(
         "dtype": "float32", "quantization": "none", "versions": {"python": "3.11"},
     }  # fmt: skip
     assert backend.closed
+
+
+def test_what_windows_lends_is_loaded_before_the_runtime_emulated(
+    spec: dict[str, Any], context: FakeContext, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    order: list[str] = []
+
+    def lends(_: Any) -> list[str]:
+        order.append("libraries")
+        return ["libcuda.so.1: invalid ELF header"]
+
+    def load(spec: Any, context: Any) -> EmulatedBackend:
+        order.append("runtime")
+        return EmulatedBackend()
+
+    monkeypatch.setattr(windows, "preload", lends)
+    monkeypatch.setattr(llama, "load", load)
+    smoke.apply(spec, context)
+    assert order == ["libraries", "runtime"]
+    said = "!! a library that Windows lends does not load: libcuda.so.1: invalid ELF header\n"
+    assert said in capsys.readouterr().out
 
 
 def test_a_greedy_circle_that_chance_leads_out_of_passes(

@@ -68,6 +68,14 @@ error: Failed to download `idna==3.10`
         ),
         "host_base_pypi_index",
     ),
+    "a clock that is behind": (
+        """error: Failed to fetch: https://m.example/simple/idna/
+  cause: error sending request for url (https://m.example/simple/idna/)
+  cause: client error (Connect)
+  cause: invalid peer certificate: NotValidYet""",
+        "http://m.example/simple: this machine's clock is behind (invalid peer certificate: NotValidYet)",
+        "sudo hwclock -s",
+    ),
     "untrusted certificate": (
         """error: Failed to fetch: https://m.example/simple/idna/
   cause: error sending request for url (https://m.example/simple/idna/)

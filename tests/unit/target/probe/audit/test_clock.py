@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from provisioner.target.probe.audit.clock import (
+    CHIP,
     RECORDED,
     Timex,
     controller,
     newest_package,
+    of_windows,
     section,
     synchronized,
 )
@@ -116,3 +118,29 @@ def test_the_clock_of_who_asked_comes_back_as_it_was_sent(plant: Plant) -> None:
 def test_a_machine_that_asks_itself_learns_nothing_of_its_clock(asked: Any, here: str, state: str) -> None:
     facts = {"os": {"container": None, "wsl": False, "boot": here}}
     assert controller(Sight(Box("/"), facts, {"now": 1.5, "boot": asked}))["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("files", "state", "value"),
+    [
+        ({CHIP: "1772952470\n"}, "read", 1772952470.0),
+        ({CHIP: "soon\n"}, "error", None),
+        ({}, "hidden", None),
+    ],
+)
+def test_the_chip_that_windows_shows_emulated(
+    plant: Plant, files: dict[str, str], state: str, value: float | None
+) -> None:
+    found = of_windows(Box(str(plant(files))))
+    assert (found["state"], found["value"], found["source"]) == (state, value, CHIP)
+
+
+@pytest.mark.parametrize(
+    ("wsl", "boot", "source"), [(True, "x", CHIP), (True, "y", "the request"), (False, "x", "the request")]
+)
+def test_wsl_that_asks_itself_compares_with_the_chip_emulated(wsl: bool, boot: str, source: str) -> None:
+    facts = {"os": {"container": None, "wsl": wsl, "boot": "x"}}
+    assert (
+        section(Box("/"), Sight(Box("/"), facts, {"now": 1.5, "boot": boot}))["controller"]["source"]
+        == source
+    )

@@ -49,9 +49,26 @@ def test_the_version_of_the_libraries(
     assert (found["state"], found["value"], found["source"]) == (state, value, source)
 
 
-def test_libraries_of_windows_carry_no_version(plant: Plant) -> None:
-    box = Box(str(plant({"/usr/lib/wsl/lib/libcuda.so.1": ""})))
-    assert drivers.library(box, sight(box, wsl=True))["state"] == "hidden"
+WSL = {"/proc/sys/kernel/osrelease": "6.6.87.2-microsoft-standard-WSL2\n"}
+LENT = {**WSL, "/usr/lib/wsl/lib/libcuda.so.1": ""}
+
+
+@pytest.mark.parametrize(
+    ("files", "state", "why"),
+    [
+        (
+            {**LENT, "/etc/ld.so.cache": "/usr/lib/wsl/lib/libcuda.so.1\0"},
+            "hidden",
+            "Windows brings them, and their names carry no version",
+        ),
+        (LENT, "absent", "the loader does not know /usr/lib/wsl/lib"),
+        (WSL, "absent", "Windows lends no library of an NVIDIA driver"),
+    ],
+)
+def test_libraries_of_windows_emulated(plant: Plant, files: dict[str, str], state: str, why: str) -> None:
+    box = Box(str(plant(files)))
+    found = drivers.library(box, sight(box, wsl=True))
+    assert (found["state"], found["why"]) == (state, why)
 
 
 def status(*names: tuple[str, str]) -> str:

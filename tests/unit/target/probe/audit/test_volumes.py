@@ -164,6 +164,16 @@ def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert 0 < value["free_bytes"] <= value["total_bytes"]
 
 
+@pytest.mark.parametrize(("wsl", "transport"), [(True, "windows"), (False, "network")])
+def test_a_disk_of_windows_emulated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wsl: bool, transport: str
+) -> None:
+    monkeypatch.setattr("provisioner.target.probe.windows.around", lambda _: wsl)
+    table = [mount("0:0"), {**mount("0:46", "9p", "C:\\"), "point": str(tmp_path), "flags": ["rw"]}]
+    value = volumes.volume(Box(), str(tmp_path / "models"), table, virtual=True)["value"]
+    assert (value["fs"], value["transport"], value["device"]) == ("9p", transport, "")
+
+
 def test_file_systems_that_count_no_inodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     real = os.statvfs(tmp_path)
 

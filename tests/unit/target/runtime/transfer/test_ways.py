@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.target.clock import HINT
 from provisioner.target.errors import TargetError
-from provisioner.target.runtime.transfer import NotFetched
+from provisioner.target.runtime.transfer import NotFetched, net
 from provisioner.target.runtime.transfer.net import Net, Origin, content_range, origin_of
 from tests.hub.server import Fault, Hub, Kind, serve
 from tests.hub.tls import authority, serving
@@ -125,6 +127,22 @@ def test_a_certificate_of_nobody_is_not(bench: Bench, secure: Hub) -> None:
     with pytest.raises(NotFetched, match="its certificate is not trusted: self-signed certificate"):
         bench.fetch(bench.remote("model.gguf", secure.url + PATH))
     assert secure.log == []
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "certificate is not yet valid",
+            f"this machine's clock is behind (certificate is not yet valid): {HINT}",
+        ),
+        ("certificate has expired", "its certificate is not trusted: certificate has expired"),
+    ],
+)
+def test_a_certificate_of_the_future_tells_of_the_clock(said: str, words: str) -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = said
+    assert net.words_of(error, 1.0) == words
 
 
 def test_a_bundle_that_is_not_there_is_named(bench: Bench, secure: Hub) -> None:
