@@ -253,7 +253,7 @@ class Ram:
 class Volume:
     """The file system that holds, or would hold, a folder, and the disk below it.
 
-    `transport`: nvme, sata, sas, usb, mmc, virtio (whatever a hypervisor made up), network, memory or "";
+    `transport`: nvme, sata, sas, usb, mmc, virtio (a hypervisor's), network, memory, windows (of WSL) or "";
     `rotational` None where nobody knows (in a guest, always). `device` is the disk's name in /sys/block, ""
     for what has none.
     """
@@ -331,7 +331,7 @@ class Software:
 class Clock:
     """`now`: seconds since 1970 on the box; `synchronized`: what the kernel says (adjtimex).
     `newest_package`: the last change of the package database: a clock before it is wrong. `controller`: the
-    clock of the machine that asked, as it asked; absent where that is the same clock.
+    clock of the machine that asked; where WSL asks itself, Windows'; absent where it is the same one.
     """
 
     now: Reading[float] = Reading()

@@ -106,11 +106,14 @@ SYSTEM_PLACES = Places(code="/opt/provisioner", state="/var/lib/provisioner", ca
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The file system that holds, or would hold, a place; free is what an ordinary user may still write."""
+    """The file system that holds, or would hold, a place; free is what an ordinary user may still write.
+    `windows`: it is a folder of Windows, which WSL reaches file by file.
+    """
 
     total_bytes: int
     free_bytes: int
     fs: str = ""
+    windows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,19 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaiting:
+    """A role that ended with the wish for a restart of the machine: why, in which start of it (`boot`), and
+    whether it has been restarted since.
+    """
+
+    scope: Scope
+    role: str
+    why: str
+    boot: str
+    restarted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """Something the probe could not read, and why: `what` is the dotted name of the fact."""
 
@@ -167,8 +183,8 @@ class Facts:
     """Everything known of one machine at one moment, schema 1.
 
     `addresses` are those by which other machines may reach this one; `places` is keyed by scope, `disks` by
-    the path of each place; `pending` names the roles that a run began and never finished; `audit` is there
-    when it was asked for.
+    the path of each place; `pending` names the roles that a run began and never finished, `awaiting` those of
+    them that asked for a restart; `audit` is there when it was asked for.
     """
 
     schema: int
@@ -186,6 +202,7 @@ class Facts:
     disks: dict[str, Disk] = field(default_factory=dict)
     receipts: tuple[Receipt, ...] = ()
     pending: tuple[str, ...] = ()
+    awaiting: tuple[Awaiting, ...] = ()
     holder: Holder | None = None
     audit: Audit | None = None
     unknown: tuple[Unknown, ...] = ()
@@ -226,6 +243,11 @@ class Facts:
     def receipt(self, role: str, scope: str) -> Receipt | None:
         """The receipt of a role in a scope, readable or not."""
         return next((r for r in self.receipts if r.role == role and r.scope == scope), None)
+
+    def restart_wanted(self, scope: str) -> str | None:
+        """Why the machine is to be restarted before the roles of a scope can go on; None: it need not be."""
+        reasons = [wish.why for wish in self.awaiting if wish.scope == scope and not wish.restarted]
+        return "; ".join(dict.fromkeys(reasons)) or None
 
     def why_unknown(self, what: str) -> str | None:
         """Why a fact could not be read; None when it could."""

@@ -20,7 +20,10 @@ import msgspec
 
 from provisioner import profiles
 from provisioner.compat.described import described
-from provisioner.compat.outline import Outline, Terms, of_model, of_profile
+from provisioner.compat.outline import Outline, of_model, of_profile
+from provisioner.compat.plan import terms_of
+from provisioner.compat.request import Settings
+from provisioner.compat.wanted import CUDA
 from provisioner.compat.ways import Wish
 from provisioner.facts import Facts
 from provisioner.report.plan import PlannedHost, plan_json
@@ -36,7 +39,8 @@ FOLDER = DATA / "plans"
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A box and what is asked of it. `box` are the options that describe it, `recorded` a recorded machine;
-    `also` is laid over its facts where no option says it; `shows` is what the answer must show.
+    `also` is laid over its facts where no option says it; `variables` are those of roles that a plan goes by;
+    `shows` is what the answer must show.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cuda: str | None = None
     require_gpu: bool = False
     upgrade: bool = False
+    variables: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -98,7 +103,10 @@ def answer(case: Case) -> Answer:
 def _outline(case: Case) -> Outline:
     facts, load = facts_of(case), Load(case.context, case.batch, case.images)
     wish = Wish(case.runtime, case.quantization, load)
-    terms = Terms(case.cuda, case.require_gpu, case.upgrade)
+    cuda = {CUDA: case.cuda} if case.cuda else {}
+    terms = terms_of(
+        Settings(variables={**cuda, **case.variables}, require_gpu=case.require_gpu, upgrade=case.upgrade)
+    )
     if case.model in profiles.names():
         return of_profile(facts, profiles.load(case.model), wish, terms)
     base = profiles.load(case.profile) if case.profile else None

@@ -45,7 +45,9 @@ class Device:
 @dataclass(frozen=True)
 class Box:
     """One machine. `gpus` is None where nobody could look; `driver` the version that is loaded, with
-    `driver_known` False where that could not be read; `memory_bytes` what a process may use of the memory.
+    `driver_known` False where that could not be read, and `driver_begun` True where a change of it was
+    begun and never finished, so that what is loaded says nothing of what is installed; `memory_bytes` what a
+    process may use of the memory.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Box:
     gpus: tuple[Device, ...] | None
     driver: str | None
     driver_known: bool
+    driver_begun: bool
     cores: int | None
     memory_bytes: int | None
     facts: Facts
@@ -96,6 +99,7 @@ def box_from(facts: Facts) -> Box:
     system = system_of(facts)
     os = facts.os
     missing = {entry.what for entry in facts.unknown}
+    begun = "nvidia_driver" in facts.pending
     known_libc = os.libc or ("glibc" if system and system.glibc else "")
     return Box(
         name=os.pretty or " ".join(filter(None, (os.id, os.version_id))) or "this system",
@@ -111,8 +115,9 @@ def box_from(facts: Facts) -> Box:
         container=os.container,
         secure_boot=os.secure_boot,
         gpus=None if "gpus" in missing and not facts.gpus else _devices(facts),
-        driver=facts.driver_version,
-        driver_known=facts.driver_version is not None or "driver_version" not in missing,
+        driver=None if begun else facts.driver_version,
+        driver_known=begun or facts.driver_version is not None or "driver_version" not in missing,
+        driver_begun=begun,
         cores=facts.cpu.cores,
         memory_bytes=usable_memory(facts),
         facts=facts,

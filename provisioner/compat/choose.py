@@ -30,7 +30,8 @@ class Choice:
 def choose(facts: Facts, settings: Settings, terms: Terms, wish: Wish | None = None) -> Choice:
     """The first candidate that is possible; where none is, the one that asks for the least, with why not.
 
-    Who asks for a toolkit means the first. Raises UsageError for a profile or a model that nobody knows.
+    Who asks for a toolkit where there is a GPU means the first. Raises UsageError for a profile or a model
+    that nobody knows.
     """
     refused: list[Outline] = []
     for profile in candidates(facts, settings):
@@ -38,7 +39,7 @@ def choose(facts: Facts, settings: Settings, terms: Terms, wish: Wish | None = N
         if found.possible:
             return Choice(found, tuple(refused))
         refused.append(found)
-    if terms.cuda not in (None, "none"):
+    if terms.cuda not in (None, "none") and box_from(facts).gpus != ():
         return Choice(refused[0])
     return Choice(refused[-1], tuple(refused[:-1]))
 

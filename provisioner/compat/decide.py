@@ -16,7 +16,8 @@ from provisioner.compat.rules.toolkits import ToolkitWay
 from provisioner.compat.rules.wheels import PythonWay
 from provisioner.compat.smaller import smaller_profiles
 from provisioner.compat.solver import Conflict, Fact, Problem, Remedy
-from provisioner.compat.sticky import environment_stays
+from provisioner.compat.sticky import environment_stays, toolkit_there
+from provisioner.compat.wanted import WITHOUT_GPU
 
 __all__ = ["Ask", "Decision", "Route", "decide", "problem_of"]
 # NVSwitch joins the GPUs of a board of eight.
@@ -74,7 +75,7 @@ def decide(box: Box, ask: Ask) -> Decision | Conflict:
     return Decision(
         routes=(
             _driver(case, answer.values),
-            _toolkit(answer.values[toolkits.TOOLKIT]),
+            _toolkit(case, answer.values[toolkits.TOOLKIT]),
             _python(answer.values[wheels.PYTHON]),
             _environment(case),
         ),
@@ -170,7 +171,7 @@ def _enrolment(case: Case) -> str:
     )
 
 
-def _toolkit(way: ToolkitWay) -> Route:
+def _toolkit(case: Case, way: ToolkitWay) -> Route:
     if not way.cuda:
         return Route("toolkit", "none", text="no CUDA toolkit")
     if way.route is None:
@@ -178,6 +179,9 @@ def _toolkit(way: ToolkitWay) -> Route:
         return Route("toolkit", "install", way.cuda, text=text)
     names = tuple(name.replace("{cuda-}", way.cuda.replace(".", "-")) for name in way.route.packages)
     extra = {"compiler": way.route.compiler} if way.route.compiler else {}
+    if (way.cuda, way.route.route) == toolkit_there(case.box.facts, case.scope):
+        text = f"CUDA toolkit {way.cuda} is kept"
+        return Route("toolkit", "keep", way.cuda, way.route.route, names, text, extra)
     text = f"CUDA toolkit {way.cuda} by {way.route.route}"
     return Route("toolkit", "install", way.cuda, way.route.route, names, text, extra)
 
@@ -212,7 +216,8 @@ def _notes(case: Case, problem: Problem, values: Mapping[str, Any]) -> Iterator[
     if case.gpu_route and case.ask.cuda is None and toolkit.cuda != knowledge.usual_toolkit().cuda:
         instead = f"CUDA toolkit {toolkit.cuda}" if toolkit.cuda else "no CUDA toolkit"
         why = problem.why_not({toolkits.TOOLKIT: lambda way: way.cuda == knowledge.usual_toolkit().cuda})
-        yield f"{instead}, not {knowledge.usual_toolkit().cuda}: {_because(why)}"
+        if why:  # else it is there, and stays
+            yield f"{instead}, not {knowledge.usual_toolkit().cuda}: {_because(why)}"
     driver: DriverWay = values[drivers.DRIVER]
     if case.box.driver and driver.installs:
         same = {toolkits.TOOLKIT: lambda way: way == toolkit, drivers.DRIVER: lambda way: not way.installs}
@@ -226,8 +231,13 @@ def _notes(case: Case, problem: Problem, values: Mapping[str, Any]) -> Iterator[
         yield f"driver {case.box.driver} is {verb} {driver.version}: {reason}"
     if driver.kind == "unknown" and case.gpu_route:
         yield from _driver_that_must_be(problem, toolkit)
+    elif driver.installs and case.box.driver_begun:
+        yield "a change of the driver was begun and not finished: it goes on"
     elif driver.installs and not case.box.driver_known:
         yield "whether a driver is there is not known: planned as if none were"
+    yield from _for_no_gpu(case, driver)
+    if case.box.wsl and case.ask.without_gpu and case.box.gpus:
+        yield f"{WITHOUT_GPU}=install is left out: in WSL2 the driver is Windows' own"
     if case.stack is None:
         yield f"what the wheels of {case.ask.profile.environment.lock} need is not known here"
     for device in case.box.gpus or ():
@@ -236,6 +246,24 @@ def _notes(case: Case, problem: Problem, values: Mapping[str, Any]) -> Iterator[
     unknown = [said for what, said in case.box.unknown.items() if case.gpu_route or what not in OF_A_DRIVER]
     if unknown:
         yield f"not known, so not checked: {', '.join(unknown)}"
+
+
+def _for_no_gpu(case: Case, driver: DriverWay) -> Iterator[str]:
+    """What is done about a driver on a machine that has no use for one."""
+    ask = case.ask
+    if driver.installs and case.yet_to_come:
+        loaded = "; in a container nothing is loaded" if case.box.container else ""
+        yield f"no NVIDIA GPU here: the driver is for one that is yet to come{loaded}"
+    elif case.box.wsl and case.box.gpus == ():
+        yield "WSL shows no NVIDIA GPU: where Windows has one, install its driver there, then wsl --shutdown"
+    elif not case.drives and (ask.driver not in (None, "keep") or ask.driver_route or ask.modules):
+        if case.box.gpus is None:
+            yield "what was asked of the driver was not looked at: which GPUs are here is not known"
+            return
+        yield (
+            "no NVIDIA GPU here, so there is no driver to install; a machine that builds, or whose card is "
+            f"yet to come, says --set {WITHOUT_GPU}=install"
+        )
 
 
 def _driver_that_must_be(problem: Problem, toolkit: ToolkitWay) -> Iterator[str]:
@@ -279,7 +307,6 @@ def _explained(case: Case, problem: Problem, conflict: Conflict) -> Conflict:
 
 def _change(problem: Problem, others: _Others, fact: Fact, remedy: Remedy) -> str:
     """What a person could do, and "" for what would not help."""
-    driver: DriverWay = remedy.values[drivers.DRIVER]
     if fact.subject == PROFILE:
         return others.change(remedy)
     if fact.id == "request.cuda":
@@ -288,9 +315,6 @@ def _change(problem: Problem, others: _Others, fact: Fact, remedy: Remedy) -> st
         say = [f"--cuda {values[toolkits.TOOLKIT].cuda}" for values in (other,) if values]
         say += ["--cuda none: the wheels bring their own CUDA"] if none else []
         return f"say {', or '.join(say)}"
-    if fact.id == "tool.driver" and driver.route is not None:
-        packages = f" ({', '.join(driver_packages(driver))})" if driver.route.packages else ""
-        return f"install driver {driver.branch} by {driver.route.route}{packages}, then run it again"
     return fact.change
 
 

@@ -43,6 +43,7 @@ class Gpu(Sourced, frozen=True):
     `system_driver`: its driver is part of the system's own image (Jetson), and never installed. `arches`: of
     the boards that have it; () for a card that goes into any. `bar1_bytes`: the largest BAR1 that it can
     show to the host (all of its memory, rounded up to a power of two), None where no log of one is known.
+    `load` are kernel modules that its NVSwitch needs beside the driver's own.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Gpu(Sourced, frozen=True):
     first_branch: int | None = None
     system_driver: bool = False
     bar1_bytes: int | None = None
+    load: tuple[str, ...] = ()
 
 
 class Branch(Sourced, frozen=True):
@@ -145,7 +147,9 @@ class DriverRoute(Sourced, frozen=True):
 
 
 class ToolkitRoute(Sourced, frozen=True):
-    """A way to install a toolkit on some systems."""
+    """A way to install a toolkit on some systems; `cudnn` are packages of cuDNN that go with it. `driver`:
+    the version whose libraries come with it, so that a driver of another one is out of use afterwards.
+    """
 
     route: str
     systems: tuple[str, ...]
@@ -153,7 +157,38 @@ class ToolkitRoute(Sourced, frozen=True):
     packages: tuple[str, ...]
     arches: tuple[str, ...] = ("x86_64",)
     compiler: str | None = None
+    cudnn: tuple[str, ...] = ()
+    driver: str | None = None
     asked_only: bool = False
+
+
+class Runfile(Sourced, frozen=True):
+    """An installer that is one file. `version` is the toolkit's ("12.4") or the driver's, `release` the
+    exact one inside; `size` in bytes, 0 where it is not known; `disk` the bytes that it takes beside itself
+    while it runs.
+    """
+
+    what: Literal["toolkit", "driver"]
+    version: str
+    release: str
+    url: str
+    sha256: str
+    arch: str = "x86_64"
+    size: int = 0
+    disk: int = 0
+
+    @property
+    def variable(self) -> dict[str, str | int]:
+        """What a role's variable of an installer holds."""
+        return {"url": self.url, "sha256": self.sha256, "size": self.size, "disk": self.disk}
+
+
+class SystemSize(Sourced, frozen=True):
+    """Bytes that a driver or a toolkit takes by one way of installing it, while it is installed."""
+
+    what: Literal["toolkit", "driver"]
+    route: str
+    bytes: int
 
 
 class Wheel(Sourced, frozen=True):
@@ -263,6 +298,22 @@ def driver_routes() -> tuple[DriverRoute, ...]:
 def toolkit_routes() -> tuple[ToolkitRoute, ...]:
     """Every way to install a toolkit, the preferred ones first."""
     return read("toolkit_routes", ToolkitRoute)
+
+
+def runfiles() -> tuple[Runfile, ...]:
+    """Every installer of one file that is known."""
+    return read("runfiles", Runfile)
+
+
+def runfile(what: str, number: str, arch: str) -> Runfile | None:
+    """The installer of a toolkit or driver version for an architecture (x86_64, aarch64), if one is known."""
+    found = (entry for entry in runfiles() if (entry.what, entry.version, entry.arch) == (what, number, arch))
+    return next(found, None)
+
+
+def system_sizes() -> tuple[SystemSize, ...]:
+    """What drivers and toolkits take, by each way of installing them."""
+    return read("system_sizes", SystemSize)
 
 
 def wheels() -> tuple[Wheel, ...]:

@@ -34,8 +34,6 @@ from provisioner.sizing.runtimes import size
 
 EVERY: tuple[Runtime, ...] = tuple(dict.fromkeys(RUNTIMES.values()))
 _DOUBTFUL = {"memory": "were written down from memory", "unconfirmed": "are not confirmed"}
-# What the roles can install; a plan may name more, and then says whose work it is.
-INSTALLS: frozenset[str] = frozenset()
 # Bytes; more than any model takes.
 _PLENTY = 1 << 60
 
@@ -102,10 +100,12 @@ class Terms:
     require_gpu: bool = False
     upgrade: bool = False
     scope: Literal["auto", "system", "user"] = "auto"
-    installs: frozenset[str] = frozenset({"driver", "toolkit"})
     own_lock: bool = False
     branch: str | None = None
-    route: str | None = None
+    driver_route: str | None = None
+    toolkit_route: str | None = None
+    modules: knowledge.Flavour | None = None
+    without_gpu: bool = False
 
     def ask(self, profile: Profile, shape: Shape | None, load: Load, way: Way) -> Ask:
         """The question to the solver."""
@@ -118,9 +118,11 @@ class Terms:
             shape=shape,
             way=way,
             scope=self.scope,
-            installs=self.installs,
             driver=self.branch,
-            route=self.route,
+            driver_route=self.driver_route,
+            toolkit_route=self.toolkit_route,
+            modules=self.modules,
+            without_gpu=self.without_gpu,
         )
 
 
@@ -135,8 +137,7 @@ def _outlined(box: Box, ask: Ask, decided: Decision | Conflict) -> Outline:
     told = None
     if ask.shape is not None:
         told = memory_of(ask.shape, box.machine, ask.load, ask.way, tuple(filter(serving(box), EVERY)))
-    notes = (*_notes(ask, told), *_by_hand(decided))
-    return Outline(box.facts, box, ask, decided, told, notes)
+    return Outline(box.facts, box, ask, decided, told, tuple(_notes(ask, told)))
 
 
 def serving(box: Box) -> Callable[[Runtime], bool]:
@@ -155,17 +156,6 @@ def serving(box: Box) -> Callable[[Runtime], bool]:
         return any(all(runs_on(code, capability) != "no" for code in codes) for codes in found)
 
     return serves
-
-
-def _by_hand(decided: Decision | Conflict) -> Iterator[str]:
-    """Whose work it is that no role does."""
-    routes = decided.routes if isinstance(decided, Decision) else ()
-    ours = {"python", "environment", *INSTALLS}
-    yours = [
-        f"the {way.what}" for way in routes if way.action in ("install", "upgrade") and way.what not in ours
-    ]
-    if yours:
-        yield f"by hand, as no role does it yet: {' and '.join(yours)}; then `provision up` goes on"
 
 
 def memory_of(

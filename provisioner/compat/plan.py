@@ -10,12 +10,13 @@ from provisioner.compat import roles as role_data
 from provisioner.compat.box import usable_memory
 from provisioner.compat.choose import Choice, choose
 from provisioner.compat.decide import Decision
-from provisioner.compat.outline import INSTALLS, Outline, Terms
+from provisioner.compat.outline import Outline, Terms
 from provisioner.compat.request import Settings, blaming_the_box, remembered
 from provisioner.compat.rules.case import gigabytes
 from provisioner.compat.smaller import MEMORY_TOLERANCE
 from provisioner.compat.solver import Fact, in_words
 from provisioner.compat.variables import role_variables
+from provisioner.compat.wanted import wanted
 from provisioner.facts import SYSTEM_PLACES, Facts, Places
 from provisioner.profiles import Profile
 
@@ -98,20 +99,26 @@ def _plan(facts: Facts, settings: Settings) -> Plan | WhyNot:
         outline=choice.outline,
         scope=scope,
         places=places,
-        roles=role_variables(facts, choice.profile, scope, places, settings),
+        roles=role_variables(choice.outline.box, decided, choice.profile, places, settings),
         request=_request(facts, choice.profile, settings),
         notes=tuple(_notes(facts, choice, decided, places)),
     )
 
 
 def terms_of(settings: Settings) -> Terms:
-    """What a run asks of the plan beside the model."""
+    """What a run asks of the plan beside the model. Raises UsageError for what nobody knows."""
+    asked = wanted(settings.variables)
     return Terms(
+        cuda=asked.cuda,
         require_gpu=settings.require_gpu,
         upgrade=settings.upgrade,
         scope=settings.scope,
-        installs=INSTALLS,
         own_lock="environment.lock" in settings.profile_overrides,
+        branch=asked.driver,
+        driver_route=asked.driver_route,
+        toolkit_route=asked.toolkit_route,
+        modules=asked.modules,
+        without_gpu=asked.without_gpu,
     )
 
 
@@ -123,6 +130,15 @@ def _notes(facts: Facts, choice: Choice, decided: Decision, places: Places) -> I
     if choice.outline.answer is None:
         yield from choice.outline.notes
     yield from _warnings(facts)
+    yield from _on_windows(facts, places)
+
+
+def _on_windows(facts: Facts, places: Places) -> Iterator[str]:
+    """What lies on a disk of Windows: it is read and written through Windows, file by file."""
+    for what, folder in (("weights", places.state), ("environments", places.code)):
+        disk = facts.disks.get(folder)
+        if disk is not None and disk.windows:
+            yield f"{what} lie on a disk of Windows ({folder}), slow from WSL: let it lead to WSL's own disk"
 
 
 def route_note(facts: Facts, choice: Choice) -> Iterator[str]:
@@ -133,18 +149,12 @@ def route_note(facts: Facts, choice: Choice) -> Iterator[str]:
     elif not facts.gpus and not choice.profile.needs_gpu:
         yield f"no NVIDIA GPU found: the CPU route, with {name}"
     elif choice.refused:
-        better = _nearest(choice.refused)
+        better = choice.refused[-1]
         route = "" if choice.profile.needs_gpu else "the CPU route, with "
         yield f"{route}{name}, not {better.ask.profile.name}: {in_words(better.chains[0])}"
         helps = [change for change in better.changes if not change.startswith("take --profile")]
         if helps:
             yield f"for {better.ask.profile.name}: {helps[0]}"
-
-
-def _nearest(refused: tuple[Outline, ...]) -> Outline:
-    """The one that an installed driver would make possible; else the one that asks for the least."""
-    without_driver = (one for one in refused if any(fact.id == "tool.driver" for fact in one.chains[0]))
-    return next(without_driver, refused[-1])
 
 
 def _warnings(facts: Facts) -> Iterator[str]:

@@ -16,7 +16,12 @@ from provisioner.nearest import nearest_hint
 from provisioner.profiles import origins
 from provisioner.yamlfile import load_yaml
 
-ORDER = ("host_base", "python_env", "model_weights", "smoke_test")
+ORDER = (
+    "host_base", "nvidia_repository", "nvidia_driver", "cuda_toolkit", "kernel_options",
+    "python_env", "model_weights", "smoke_test",
+)  # fmt: skip
+# These are in a plan only where it has something to install for them, or where the box has their receipt.
+BY_NEED = ("nvidia_repository", "nvidia_driver", "cuda_toolkit", "kernel_options")
 
 # What the plan decides as a whole, and how to say what is wanted: alone, one of these would fit nothing else.
 DECIDED: Mapping[str, str] = {
@@ -32,10 +37,36 @@ DECIDED: Mapping[str, str] = {
     "python_env_lock": "say --set environment.lock=NAME",
     "python_env_digest": "say --upgrade for the newest",
     "model_weights_name": f"say --model {origins.SAY}",
+    **dict.fromkeys(
+        (
+            "nvidia_repository_name", "nvidia_repository_arch", "nvidia_repository_url",
+            "nvidia_repository_keyring_url", "nvidia_repository_keyring_sha256",
+            "nvidia_repository_fingerprint", "nvidia_repository_driver",
+        ),
+        "it follows from the system; say --set nvidia_repository_mirror=ADDRESS for another server",
+    ),
+    **dict.fromkeys(
+        (
+            "nvidia_driver_action", "nvidia_driver_version", "nvidia_driver_packages",
+            "nvidia_driver_streams", "nvidia_driver_fabric_manager", "nvidia_driver_load",
+            "nvidia_driver_runfile",
+        ),
+        "say --branch NUMBER, or --route WAY",
+    ),
+    **dict.fromkeys(
+        (
+            "cuda_toolkit_release", "cuda_toolkit_way", "cuda_toolkit_packages", "cuda_toolkit_compiler",
+            "cuda_toolkit_runfile", "cuda_toolkit_cudnn_packages",
+        ),
+        "say --cuda VERSION, or --route WAY",
+    ),
 }  # fmt: skip
 
 # Mending one of these changes what the role on the left has proved, so it proves it again.
-RERUN_AFTER: Mapping[str, tuple[str, ...]] = {"smoke_test": ("python_env", "model_weights")}
+RERUN_AFTER: Mapping[str, tuple[str, ...]] = {
+    "cuda_toolkit": ("nvidia_driver",),
+    "smoke_test": ("nvidia_driver", "python_env", "model_weights"),
+}
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "str": str, "path": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict,

@@ -1,10 +1,11 @@
-"""What is on a box and still satisfies its profile stays, though this tool has something newer."""
+"""What is on a box and still satisfies what is asked stays, though this tool has something newer."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from provisioner import profiles
 from provisioner.facts import Facts, Receipt
@@ -67,6 +68,40 @@ def weights_stay(facts: Facts, scope: str, model: Model) -> bool:
     inputs = receipt.body.inputs
     same = inputs.get("model_weights_name") == model.name
     return same and inputs.get("model_weights_source") == model.source
+
+
+@dataclass(frozen=True)
+class InstalledDriver:
+    """A driver that a role has installed, by its receipt; `route` is "" where that does not say it."""
+
+    version: str
+    modules: Literal["open", "proprietary"] | None
+    route: str
+
+
+def driver_there(facts: Facts, scope: str) -> InstalledDriver | None:
+    """The driver that the role nvidia_driver has installed, while all of it is there."""
+    inputs = _inputs(facts, scope, "nvidia_driver")
+    version, modules = str(inputs.get("nvidia_driver_version", "")), inputs.get("nvidia_driver_modules")
+    if inputs.get("nvidia_driver_action") != "install" or not version:
+        return None
+    kind: Literal["open", "proprietary"] | None = None
+    if modules in ("open", "proprietary"):
+        kind = "open" if modules == "open" else "proprietary"
+    return InstalledDriver(version, kind, str(inputs.get("nvidia_driver_route", "")))
+
+
+def toolkit_there(facts: Facts, scope: str) -> tuple[str, str] | None:
+    """Release and way of the toolkit that the role cuda_toolkit has installed, while all of it is there."""
+    inputs = _inputs(facts, scope, "cuda_toolkit")
+    release, way = str(inputs.get("cuda_toolkit_release", "")), str(inputs.get("cuda_toolkit_way", ""))
+    return (release, way) if release else None
+
+
+def _inputs(facts: Facts, scope: str, role: str) -> Mapping[str, Any]:
+    """What a role that is there, whole, was told."""
+    receipt = facts.receipt(role, scope)
+    return receipt.body.inputs if receipt and receipt.body and is_whole(receipt) else {}
 
 
 def unsatisfied(wanted: Environment, python: Any, packages: Any) -> Iterator[str]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from provisioner.compat import roles as role_data
+from provisioner.compat.box import Box
+from provisioner.compat.decide import Decision
 from provisioner.compat.request import Settings
 from provisioner.compat.smaller import next_smaller
 from provisioner.compat.sticky import environment_digest
-from provisioner.facts import Facts, Places
+from provisioner.compat.system_variables import system_variables
+from provisioner.facts import Places
 from provisioner.profiles import Profile, origins
 
 
 def role_variables(
-    facts: Facts, profile: Profile, scope: Literal["system", "user"], places: Places, settings: Settings
+    box: Box, decided: Decision, profile: Profile, places: Places, settings: Settings
 ) -> dict[str, dict[str, Any]]:
-    """Every role in the order they run, with all its public variables, secrets included.
+    """The roles of the plan in the order they run, with all their public variables, secrets included.
 
-    Raises UsageError for a mirror that is none.
+    Raises UsageError for a mirror that is none, and ProvisionError for what cannot be installed for want of
+    data.
     """
+    facts, scope = box.facts, decided.scope
     code, state = places.code, places.state
     measured = profile.smoke.perplexity
     lock = profile.environment.lock
@@ -65,10 +70,13 @@ def role_variables(
             "smoke_test_smaller": next_smaller(facts, profile) or "",
         },
     }
+    said: dict[str, dict[str, Any]] = {}
     for variable, value in settings.variables.items():
-        chosen[role_data.role_of(variable)][variable] = value
+        said.setdefault(role_data.role_of(variable), {})[variable] = value
+    chosen = {role: {**values, **said.get(role, {})} for role, values in chosen.items()}
     source, mirrors = (chosen["model_weights"][f"model_weights_{key}"] for key in ("source", "mirrors"))
     if isinstance(source, dict) and source.get("type") != "profile":
         # Before any machine is changed: a mirror that is none raises UsageError.
         origins.in_line(source, mirrors)
-    return {role: {**role_data.defaults(role), **chosen[role]} for role in role_data.ORDER}
+    chosen |= system_variables(box, decided, said, uses_gpu=profile.needs_gpu)
+    return {role: {**role_data.defaults(role), **chosen[role]} for role in role_data.ORDER if role in chosen}

@@ -40,8 +40,10 @@ FIXES: Mapping[FixName, Fix] = {
 
 
 def offered(os: OperatingSystem, name: FixName) -> FixName | Literal[""]:
-    """The fix, where it can be had: for systems with apt; a time service is systemd's to start."""
-    if name == "time-sync" and os.systemd is False:
+    """The fix, where it can be had: for systems with apt; a time service is systemd's to start, which leaves
+    it out in WSL.
+    """
+    if name == "time-sync" and (os.systemd is False or os.wsl):
         return ""
     likes = {os.id, *(word for like in os.like for word in like.split())}
     return name if likes & {"debian", "ubuntu"} else ""

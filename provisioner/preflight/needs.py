@@ -14,7 +14,8 @@ GIB = 1 << 30
 class Needs:
     """`profile` is "" without a plan. Bytes are bytes. `weights`: the folder that will hold them ("": the
     standard place of the scope). `gpu`: whether the model runs on one. `driver`: whether one is going to be
-    installed. `downloads`: whether anything is fetched.
+    installed. `system_bytes`: what driver and toolkit take below /usr. `downloads`: whether anything is
+    fetched.
     """
 
     profile: str = ""
@@ -25,6 +26,7 @@ class Needs:
     weights: str = ""
     gpu: bool | None = None
     driver: bool = False
+    system_bytes: int = 0
     downloads: bool = True
 
     @property

@@ -9,6 +9,7 @@ from typing import Literal
 
 from provisioner.compat import knowledge
 from provisioner.compat.box import Box
+from provisioner.compat.repositories import repository_for
 from provisioner.compat.solver import Fact
 from provisioner.profiles import Profile
 from provisioner.sizing.model import Load, Shape, Way
@@ -24,10 +25,11 @@ _WEAKEST: tuple[Confidence, ...] = ("unconfirmed", "memory", "doc", "ran")
 class Ask:
     """What is asked for beside a profile.
 
-    `cuda` is a toolkit: None for this tool's default, "none", or a release. `driver` is a branch or "keep".
-    `installs` names what this run can install (driver, toolkit). `route` is a way to install that is wanted,
-    `shape` the model as far as its memory goes, None where that is not known; `way` how it is to be run, None
-    for the profile's own.
+    `cuda` is a toolkit: None for this tool's default, "none", or a release. `driver` is a branch or "keep",
+    `modules` the kind of its kernel modules; `driver_route` and `toolkit_route` are ways to install that are
+    wanted. `without_gpu`: a machine without a GPU gets a driver too, for one that is yet to come. `shape` is
+    the model as far as its memory goes, None where that is not known; `way` how it is to be run, None for
+    the profile's own.
     """
 
     profile: Profile
@@ -35,9 +37,11 @@ class Ask:
     driver: str | None = None
     require_gpu: bool = False
     load: Load = field(default_factory=Load)
-    installs: frozenset[str] = frozenset({"driver", "toolkit"})
     upgrade: bool = False
-    route: str | None = None
+    driver_route: str | None = None
+    toolkit_route: str | None = None
+    modules: knowledge.Flavour | None = None
+    without_gpu: bool = False
     shape: Shape | None = None
     way: Way | None = None
     scope: Literal["auto", "system", "user"] = "auto"
@@ -73,15 +77,34 @@ class Case:
             return self.ask.scope
         return "system" if self.box.root else "user"
 
+    @property
+    def yet_to_come(self) -> bool:
+        """Whether a driver is wanted for a GPU that is not there."""
+        return self.ask.without_gpu and not self.box.gpus
+
+    @property
+    def drives(self) -> bool:
+        """Whether there is anything that a driver could be for."""
+        return bool(self.box.gpus) or self.ask.without_gpu
+
     def serves(self, route: knowledge.DriverRoute | knowledge.ToolkitRoute) -> bool:
         """Whether a way to install serves the system, and is not only for somebody who asks for it."""
-        system, arch = self.box.system, self.box.arch
+        system, arch, ask = self.box.system, self.box.arch, self.ask
+        named = ask.toolkit_route if isinstance(route, knowledge.ToolkitRoute) else ask.driver_route
         return (
             system is not None
             and system.name in route.systems
             and (not arch or arch in route.arches)
-            and (not route.asked_only or route.route == self.ask.route)
+            and (not route.asked_only or route.route == named)
+            and (not of_nvidia(route.route) or repository_for(system.name, arch or "x86_64") is not None)
         )
+
+    def asked_route(self, route: str, variable: str) -> Fact:
+        """That one way to install is wanted."""
+        if len({self.ask.driver_route, self.ask.toolkit_route} - {None}) == 1:
+            return asked("request.route", f"--route {route}", "say --route auto")
+        text = f"--set {variable}={route}"
+        return asked(f"request.{variable}", text, f"say --set {variable}=auto")
 
     @cached_property
     def system(self) -> Fact:
@@ -113,6 +136,11 @@ class Case:
     def of_profile(self, what: str, text: str) -> Fact:
         """Something that the profile asks for: another profile asks for something else."""
         return asked(f"request.profile.{what}", text, OTHER_PROFILE, PROFILE)
+
+
+def of_nvidia(route: str) -> bool:
+    """Whether a way to install needs NVIDIA's own package repository."""
+    return route.startswith("nvidia-repository")
 
 
 def seen(id_: str, text: str, change: str = "", subject: str = "") -> Fact:

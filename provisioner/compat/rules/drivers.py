@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from typing import Any, Literal
 
@@ -13,8 +13,9 @@ from provisioner.compat.knowledge import Branch, DriverRoute, Flavour, version
 from provisioner.compat.rules import gpus
 from provisioner.compat.rules.case import Case, asked, known, seen
 from provisioner.compat.solver import Constraint, Fact, always
-from provisioner.errors import UsageError
-from provisioner.nearest import nearest_hint
+from provisioner.compat.sticky import driver_there
+from provisioner.compat.wanted import DRIVER_ROUTE, MODULES, WITHOUT_GPU
+from provisioner.compat.wanted import branch as branch_of
 
 DRIVER = "driver"
 _SIGNED = {"distribution": 0, "mok": 1, "none": 2}
@@ -25,7 +26,8 @@ _FLAVOURS: tuple[Flavour, ...] = ("open", "proprietary")
 class DriverWay:
     """A driver that could be on the box. `unknown` is one that may be there, where nobody could look.
 
-    `route` is None where no known way installs it here; `tells` is the fact that its version is known by.
+    `route` is None where no known way installs it here; `by` names the way by which one came that is kept,
+    where that is known; `tells` is the fact that its version is known by.
     """
 
     kind: Literal["keep", "install", "none", "unknown"]
@@ -33,6 +35,7 @@ class DriverWay:
     branch: int = 0
     flavour: Flavour | None = None
     route: DriverRoute | None = None
+    by: str = ""
     tells: Fact | None = field(default=None, compare=False)
 
     @property
@@ -66,18 +69,18 @@ def domain(case: Case) -> tuple[DriverWay, ...]:
         return (*newer, ways.kept, *rest, *ways.elsewhere)
     seen_none = case.box.gpus == () or (case.box.gpus and case.box.driver_known)
     nothing = DriverWay("none" if seen_none else "unknown")
-    if not case.box.gpus or not case.driver_matters:
+    if not case.yet_to_come and not (case.box.gpus and case.driver_matters):
         return (nothing, *ways.routed, *ways.unknown, *ways.elsewhere)
     return (*ways.routed, *(ways.unknown or (nothing,)), *ways.elsewhere)
 
 
 def rules(case: Case) -> Iterator[Constraint]:
     """What a driver must be."""
-    yield from _asked_for(case)
-    if not case.box.gpus:
+    if not case.drives:
         return
+    yield from _asked_for(case)
     yield from _needed(case)
-    for device in case.box.gpus:
+    for device in case.box.gpus or ():
         yield from _serves(case, device)
     for fact, _ in ways_of(case).versions.values():
         yield Constraint((fact,), (DRIVER,), always, lambda way, fact=fact: way.tells is fact and _real(way))
@@ -110,7 +113,11 @@ def at_least(
 
 
 def loaded(box: Box) -> Fact:
-    """Which driver is loaded, or that none is; what helps depends on who it belongs to."""
+    """Which driver is loaded, or that none is; what helps depends on who it belongs to. One whose change was
+    begun and never finished is none to build on.
+    """
+    if box.driver_begun:
+        return seen("driver", "a change of the driver was begun and not finished")
     text = f"driver {box.driver} is loaded" if box.driver else "no NVIDIA driver is loaded"
     change = ""
     if box.wsl:
@@ -126,25 +133,18 @@ def ways_of(case: Case) -> Ways:
     less were known.
     """
     box = case.box
-    kept = None
-    if box.driver is not None:
-        kept = DriverWay("keep", box.driver, next(iter(version(box.driver)), 0), tells=loaded(box))
-    if not box.gpus:
+    kept = _kept(case)
+    if not case.drives:
         return Ways(kept, (), (), ())
     newest = {entry.branch: _newest(entry) for entry in knowledge.branches()}
     routed = [
-        DriverWay("install", route.version or _branches()[branch].newest, branch, flavour, route, tells)
+        DriverWay("install", route.version or _branches()[branch].newest, branch, flavour, route, tells=tells)
         for route in routes(case)
         for tells in (_of_route(route) if route.version else None,)
         for branch in route.branches
         for flavour in route.flavours
     ]
-    routed = [
-        way
-        if way.tells
-        else DriverWay(way.kind, way.version, way.branch, way.flavour, way.route, newest[way.branch])
-        for way in routed
-    ]
+    routed = [way if way.tells else replace(way, tells=newest[way.branch]) for way in routed]
     order = {id(route): number for number, route in enumerate(knowledge.driver_routes())}
     ways = list(dict.fromkeys(route.route for route in knowledge.driver_routes()))
 
@@ -160,7 +160,7 @@ def ways_of(case: Case) -> Ways:
         return tuple(
             sorted(
                 (
-                    DriverWay(kind, entry.newest, entry.branch, flavour, None, newest[entry.branch])
+                    DriverWay(kind, entry.newest, entry.branch, flavour, tells=newest[entry.branch])
                     for entry in knowledge.branches()
                     for flavour in _FLAVOURS
                 ),
@@ -170,6 +170,21 @@ def ways_of(case: Case) -> Ways:
 
     unknown = others("unknown") if box.driver is None and not box.driver_known else ()
     return Ways(kept, tuple(sorted(routed, key=rank)), others("install"), unknown)
+
+
+def _kept(case: Case) -> DriverWay | None:
+    """The driver that is loaded; without a GPU none is, and what was installed is known by its receipt."""
+    box = case.box
+    there = driver_there(box.facts, case.scope)
+    flavour, by = (there.modules, there.route) if there else (None, "")
+    if box.driver is not None:
+        branch = next(iter(version(box.driver)), 0)
+        return DriverWay("keep", box.driver, branch, flavour, by=by, tells=loaded(box))
+    if there is None or not case.yet_to_come or box.driver_begun:
+        return None
+    tells = seen("driver.installed", f"driver {there.version} is installed")
+    branch = next(iter(version(there.version)), 0)
+    return DriverWay("keep", there.version, branch, flavour, by=by, tells=tells)
 
 
 def routes(case: Case) -> list[DriverRoute]:
@@ -205,22 +220,24 @@ def _branches() -> dict[int, Branch]:
 
 
 def _asked_for(case: Case) -> Iterator[Constraint]:
-    wanted, route = case.ask.driver, case.ask.route
+    wanted, route, modules = branch_of(case.ask.driver), case.ask.driver_route, case.ask.modules
     if wanted is not None:
-        names = [str(entry.branch) for entry in knowledge.branches()]
-        if wanted != "keep" and wanted not in names:
-            raise UsageError(f"--branch {wanted}: no such branch is known", hint=nearest_hint(wanted, names))
-        fact = asked("request.driver", f"--branch {wanted}", "leave --branch out")
+        fact = asked("request.driver", f"--branch {wanted}", "say --branch auto")
 
         def fits(way: DriverWay) -> bool:
             return not way.installs if wanted == "keep" else str(way.branch) == wanted
 
         yield Constraint((fact,), (DRIVER,), fits)
-    if route is not None and any(entry.route == route for entry in knowledge.driver_routes()):
-        fact = asked("request.route", f"--route {route}", "leave --route out")
-        yield Constraint(
-            (fact,), (DRIVER,), lambda way: way.route is None or way.route.route == route, _installs_one
-        )
+    if route is not None:
+        fact = case.asked_route(route, DRIVER_ROUTE)
+        yield Constraint((fact,), (DRIVER,), lambda way: _comes_by(way) in ("", route), _real)
+    if modules is not None:
+        fact = asked("request.modules", f"--set {MODULES}={modules}", f"say --set {MODULES}=auto")
+        yield Constraint((fact,), (DRIVER,), lambda way: way.flavour in (None, modules), _real)
+
+
+def _comes_by(way: DriverWay) -> str:
+    return way.route.route if way.route else way.by
 
 
 def _needed(case: Case) -> Iterator[Constraint]:
@@ -233,6 +250,13 @@ def _needed(case: Case) -> Iterator[Constraint]:
         yield Constraint((loaded(case.box), case.gpu_wanted), (DRIVER,), is_there)
     if case.ask.require_gpu:
         yield Constraint((loaded(case.box), case.gpu_required), (DRIVER,), is_there)
+    if case.yet_to_come:
+        yield Constraint((loaded(case.box), without_gpu()), (DRIVER,), is_there)
+
+
+def without_gpu() -> Fact:
+    """That a machine without a GPU shall have a driver."""
+    return asked("request.without_gpu", f"--set {WITHOUT_GPU}=install", f"say --set {WITHOUT_GPU}=skip")
 
 
 def _serves(case: Case, device: Device) -> Iterator[Constraint]:

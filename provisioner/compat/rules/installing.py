@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from provisioner.compat import knowledge
 from provisioner.compat.knowledge import DriverRoute, version
 from provisioner.compat.rules import gpus, systems
-from provisioner.compat.rules.case import Case, asked, known, listed, own, seen
+from provisioner.compat.rules.case import Case, known, listed, own, seen
 from provisioner.compat.rules.drivers import DRIVER, DriverWay, routes
 from provisioner.compat.solver import Constraint, Fact, always
 
@@ -20,7 +20,7 @@ _SIGNED = {
 
 def rules(case: Case) -> Iterator[Constraint]:
     """What an installed driver must be, and where none is installed."""
-    if not case.box.gpus:
+    if not case.drives:
         return
     elsewhere = list(_of_somebody_else(case))
     yield from elsewhere
@@ -29,9 +29,6 @@ def rules(case: Case) -> Iterator[Constraint]:
     if case.scope == "user":
         facts = (systems.installs_nothing("a driver"), systems.why_user(case))
         yield Constraint(facts, (DRIVER,), _not_installed, _installed)
-    if "driver" not in case.ask.installs:
-        fact = asked("tool.driver", "this version installs no driver", "install one, then run it again")
-        yield Constraint((fact,), (DRIVER,), _not_installed, _installed)
 
 
 def _of_somebody_else(case: Case) -> Iterator[Constraint]:
@@ -41,7 +38,7 @@ def _of_somebody_else(case: Case) -> Iterator[Constraint]:
     if box.wsl:
         fact = own("tool.wsl", "in WSL2 the driver is Windows' own: none is installed inside")
         pairs.append((seen("os.wsl", "WSL2 here"), fact))
-    if box.container:
+    if box.container and not case.yet_to_come:
         here = seen("os.container", f"a container ({box.container}) here", "run it outside the container")
         fact = own("tool.container", "a container uses the driver of the machine that runs it")
         pairs.append((here, fact))
@@ -75,6 +72,9 @@ def _by_a_route(case: Case) -> Iterator[Constraint]:
             return way.route is route
 
         yield Constraint((*case.place, known(ident, text, route)), (DRIVER,), always, by_it)
+        # In a container nothing is loaded, and its kernel is not the one that modules are built for.
+        if box.container:
+            continue
         if box.secure_boot:
             yield _trusted(route, ident, by_it)
         if route.signed != "distribution" and box.kernel:

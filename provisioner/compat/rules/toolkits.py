@@ -9,9 +9,9 @@ from provisioner.compat import knowledge
 from provisioner.compat.knowledge import ToolkitRoute, version
 from provisioner.compat.rules import drivers, gpus, systems
 from provisioner.compat.rules.case import Case, asked, known, listed, own
-from provisioner.compat.solver import Constraint, always
-from provisioner.errors import UsageError
-from provisioner.nearest import nearest_hint
+from provisioner.compat.solver import Constraint, Fact, always
+from provisioner.compat.sticky import toolkit_there
+from provisioner.compat.wanted import TOOLKIT_ROUTE, release
 
 TOOLKIT = "toolkit"
 NEWER_OR_NONE = "say --cuda none: the wheels bring their own CUDA"
@@ -26,13 +26,34 @@ class ToolkitWay:
 
 
 def domain(case: Case) -> tuple[ToolkitWay, ...]:
-    """The default, the oldest newer one, none, and those that only somebody who asks gets."""
+    """What was installed before, the default, the oldest newer one, none, and those that only somebody who
+    asks gets.
+    """
     ways = sorted(_ways(case), key=lambda way: version(way.cuda))
+    there = toolkit_there(case.box.facts, case.scope)
+    if there and case.ask.upgrade and version(there[0]) < version(knowledge.usual_toolkit().cuda):
+        there = None
+    kept = tuple(way for way in ways if there and way.route and (way.cuda, way.route.route) == there)
     usual = [way for way in ways if version(way.cuda) >= version(knowledge.usual_toolkit().cuda)]
     older = [way for way in reversed(ways) if way not in usual]
     if case.gpu_route:
-        return (*usual, ToolkitWay(), *older)
-    return (ToolkitWay(), *usual, *older)
+        fitting = [way for way in usual if not _wants_another_driver(case, way)]
+        return _once(*kept, *fitting, ToolkitWay(), *usual, *older)
+    return _once(*kept, ToolkitWay(), *usual, *older)
+
+
+def _wants_another_driver(case: Case, way: ToolkitWay) -> bool:
+    """Whether it is newer than the usual one, and than the driver that is loaded: no driver that works is
+    replaced for such a toolkit where nobody asks.
+    """
+    if way.cuda == knowledge.usual_toolkit().cuda or case.box.driver is None:
+        return False
+    needed = next(entry.driver for entry in knowledge.toolkits() if entry.cuda == way.cuda)
+    return version(case.box.driver) < version(needed)
+
+
+def _once(*ways: ToolkitWay) -> tuple[ToolkitWay, ...]:
+    return tuple(dict.fromkeys(ways))
 
 
 def rules(case: Case) -> Iterator[Constraint]:
@@ -62,12 +83,10 @@ def rules(case: Case) -> Iterator[Constraint]:
             )
     yield from _by_a_route(case)
     yield from _on_a_driver(case)
+    yield from _beside_a_driver(case)
     if case.scope == "user":
         facts = (systems.installs_nothing("a CUDA toolkit"), systems.why_user(case))
         yield Constraint(facts, (TOOLKIT,), lambda way: not way.cuda, _is_one)
-    if "toolkit" not in case.ask.installs:
-        fact = asked("tool.toolkit", "this version installs no CUDA toolkit")
-        yield Constraint((fact,), (TOOLKIT,), lambda way: not way.cuda, lambda _way: False)
 
 
 def _ways(case: Case) -> Iterator[ToolkitWay]:
@@ -83,24 +102,13 @@ def _routes(case: Case) -> list[ToolkitRoute]:
 
 
 def _asked_for(case: Case) -> Iterator[Constraint]:
-    wanted, route = case.ask.cuda, case.ask.route
-    names = [entry.cuda for entry in knowledge.toolkits()]
+    wanted, route = release(case.ask.cuda), case.ask.toolkit_route
     if wanted is not None:
-        if wanted != "none" and wanted not in names:
-            raise UsageError(
-                f"--cuda {wanted}: no such release is known", hint=nearest_hint(wanted, [*names, "none"])
-            )
         fact = asked("request.cuda", f"--cuda {wanted}", NEWER_OR_NONE if wanted != "none" else "")
         cuda = "" if wanted == "none" else wanted
         yield Constraint((fact,), (TOOLKIT,), lambda way: way.cuda == cuda)
-    routes = [entry.route for entry in knowledge.toolkit_routes()]
-    routes += [entry.route for entry in knowledge.driver_routes()]
-    if route is not None and route not in routes:
-        raise UsageError(
-            f"--route {route}: no such way is known", hint=nearest_hint(route, list(dict.fromkeys(routes)))
-        )
-    if route is not None and any(entry.route == route for entry in knowledge.toolkit_routes()):
-        fact = asked("request.route", f"--route {route}", "leave --route out")
+    if route is not None:
+        fact = case.asked_route(route, TOOLKIT_ROUTE)
         yield Constraint(
             (fact,), (TOOLKIT,), lambda way: way.route is None or way.route.route == route, _is_one
         )
@@ -117,7 +125,10 @@ def _by_a_route(case: Case) -> Iterator[Constraint]:
         text = f"on {name} CUDA {listed(releases)} can be installed"
         fact = known(f"toolkit_routes.{name}", text, *routes)
     else:
-        fact = own(f"toolkit_routes.{name}", f"no way to install a CUDA toolkit on {name} is known")
+        text = f"no way to install a CUDA toolkit on {name} is known"
+        if case.box.wsl:
+            text += ", as Ubuntu's is the only one that NVIDIA keeps for WSL, and others bring a driver"
+        fact = own(f"toolkit_routes.{name}", text)
     yield Constraint(
         (*case.place, fact), (TOOLKIT,), lambda way: not way.cuda or way.route is not None, lambda _way: False
     )
@@ -131,8 +142,8 @@ def _by_a_route(case: Case) -> Iterator[Constraint]:
 
 
 def _on_a_driver(case: Case) -> Iterator[Constraint]:
-    """With a GPU there, a driver that runs all of what the toolkit makes."""
-    if not case.box.gpus:
+    """With a GPU there, or one to come, a driver that runs all of what the toolkit makes."""
+    if not case.drives:
         return
     for entry in knowledge.toolkits():
         text = f"CUDA {entry.cuda} needs driver {entry.driver} or newer"
@@ -149,6 +160,39 @@ def _on_a_driver(case: Case) -> Iterator[Constraint]:
                 lambda way, driver, is_it=is_it: not is_it(way) or driver.kind != "none",
                 lambda way, _driver, is_it=is_it: is_it(way),
             )
+
+
+def _beside_a_driver(case: Case) -> Iterator[Constraint]:
+    """One that brings libraries of a driver goes beside a driver of that very version only."""
+    if not case.drives:
+        return
+    for number, route in enumerate(_routes(case)):
+        if route.driver is None:
+            continue
+        text = f"{route.route}'s CUDA toolkit brings the libraries of driver {route.driver}"
+        fact = known(f"toolkit_routes.{route.route}.{number}.driver", text, route)
+
+        def by_it(way: ToolkitWay, route: ToolkitRoute = route) -> bool:
+            return way.route is route
+
+        kept = drivers.ways_of(case).kept
+        for tells, number_ in drivers.ways_of(case).versions.values():
+            if number_ == version(route.driver):
+                continue
+
+            def allows(_way: ToolkitWay, driver: drivers.DriverWay, tells: Fact = tells) -> bool:
+                return driver.tells is not tells
+
+            premises = (*case.place, fact, tells)
+            if kept is not None and kept.tells is tells and case.ask.driver is None:
+                # No toolkit is worth a driver that works, unless somebody asks for another driver.
+                yield Constraint(premises, (TOOLKIT,), lambda way, by_it=by_it: not by_it(way), _never)
+            else:
+                yield Constraint(premises, (TOOLKIT, drivers.DRIVER), allows, _never, by_it)
+
+
+def _never(*_values: object) -> bool:
+    return False
 
 
 def _is_one(way: ToolkitWay) -> bool:

@@ -149,8 +149,9 @@ def _wheel(case: Case, wheel: Wheel) -> Iterator[Constraint]:
             ),
             lambda one, way, kind=kind: one is not None and way is not None and way.kind == kind,
         )
-    if case.gpu_route and wheel.cuda is not None and box.gpus:
-        for device in box.gpus:
+    # A driver for GPUs that nobody could look at must run them too.
+    if case.gpu_route and wheel.cuda is not None and case.drives:
+        for device in box.gpus or ():
             yield from _on_gpu(case, wheel, device)
         yield from _on_driver(case, wheel)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provisioner.audit import DriverSource
+from provisioner.audit import DriverSource, Reading
 from provisioner.preflight.commands import commands
 from provisioner.preflight.finding import Evidence, Remedy
 from provisioner.preflight.remedies import by_hand, kernel_option
@@ -31,7 +31,8 @@ _OF_DRIVER = (
     "nvidia-persiste", "nvidia-powerd", "nv-fabricmanage", "nv-hostengine", "nvidia-imex", "nvsm_core",
     "dcgm-exporter",
 )  # fmt: skip
-_OF_WINDOWS = "Windows brings the driver and its libraries: look there (nvidia-smi in Windows)"
+_LENT, _LOADER = "/usr/lib/wsl/lib", "/etc/ld.so.cache"
+_OF_WINDOWS = f"Windows brings the driver and its libraries: look there, or with {_LENT}/nvidia-smi"
 
 
 def source(case: Case) -> Iterator[Verdict]:
@@ -57,7 +58,7 @@ def source(case: Case) -> Iterator[Verdict]:
             "the driver of Windows only",
             weight="fail" if case.needs.gpu else "high",
             evidence=evidence,
-            remedy=_taken_away(foreign),
+            remedy=_taken_away(foreign, wsl=True),
         )
     elif len(ways) > 1 and foreign:
         yield bad(
@@ -86,10 +87,10 @@ def versions(case: Case) -> Iterator[Verdict]:
     """The module in memory against the libraries on disk, and against the module that is loaded next."""
     if not case.facts.gpus:
         return
-    if case.facts.os.wsl:
-        yield inapplicable("Whether the driver and its libraries agree", _OF_WINDOWS)
-        return
     software = case.audit.software
+    if case.facts.os.wsl:
+        yield _of_windows(software.library_driver)
+        return
     loaded, library = software.loaded_driver, software.library_driver
     if loaded.value is not None:
         yield from _loaded(case, loaded.value)
@@ -127,6 +128,24 @@ def versions(case: Case) -> Iterator[Verdict]:
         )
 
 
+def _of_windows(library: Reading[str]) -> Verdict:
+    """Windows brings the libraries, and the loader must know where they are."""
+    if library.state != "absent" or library.source != _LOADER:
+        return inapplicable("Whether the driver and its libraries agree", _OF_WINDOWS)
+    return bad(
+        f"Programs do not find the driver's libraries: {library.why}",
+        "not found",
+        f"{_LENT} known to the loader",
+        evidence=(seen(library, library.why),),
+        limits="What this tool starts finds them all the same.",
+        remedy=by_hand(
+            f"Have the loader know them: `echo {_LENT} | sudo tee /etc/ld.so.conf.d/ld.wsl.conf`.",
+            "`sudo ldconfig`; that something there is no symbolic link is no fault.",
+            "WSL does that itself, unless `ldconfig = false` stands under [automount] in /etc/wsl.conf.",
+        ),
+    )
+
+
 def _loaded(case: Case, version: str) -> Iterator[Verdict]:
     software = case.audit.software
     library, module = software.library_driver, software.module_file
@@ -138,7 +157,7 @@ def _loaded(case: Case, version: str) -> Iterator[Verdict]:
             f"The driver in memory is {version}, its libraries are {library.value}: the GPU is out of use",
             f"{version} loaded, libraries {library.value}",
             "one version",
-            weight="fail" if case.needs.gpu else "high",
+            weight=_stands_in_the_way(case),
             evidence=evidence,
             remedy=_restart(case, step),
         )
@@ -184,14 +203,16 @@ def nouveau(case: Case) -> Iterator[Verdict]:
     if reading.value is None and reading.state != "absent" and not bound:
         yield cannot(reading, "Whether nouveau is loaded")
         return
-    weight: Weight = "fail" if case.needs.driver else "info" if case.needs.gpu is False else "warn"
+    # The role that installs a driver keeps nouveau from being loaded; what is built in it cannot keep away.
+    weight: Weight = "info" if case.needs.driver or case.needs.gpu is False else "warn"
+    built_in: Weight = "fail" if case.needs.driver else weight
     evidence = (seen(reading), *(Evidence(f"/sys/bus/pci/devices/{one}/driver", "nouveau") for one in bound))
     if reading.value == "built-in":
         yield bad(
             "nouveau is built into the kernel, and takes the GPU before NVIDIA's driver can",
             "built-in",
             "not used",
-            weight=weight,
+            weight=built_in,
             evidence=evidence,
             remedy=kernel_option(
                 case,
@@ -278,7 +299,7 @@ def _of(sources: tuple[DriverSource, ...], way: str) -> list[DriverSource]:
     return [one for one in sources if one.way == way]
 
 
-def _taken_away(sources: tuple[DriverSource, ...] | list[DriverSource]) -> Remedy:
+def _taken_away(sources: tuple[DriverSource, ...] | list[DriverSource], *, wsl: bool = False) -> Remedy:
     """What removes drivers that came in some ways."""
     steps = []
     if any(one.way == "runfile" for one in sources):
@@ -290,6 +311,8 @@ def _taken_away(sources: tuple[DriverSource, ...] | list[DriverSource]) -> Remed
     ]
     if packaged:
         steps.append(f"Remove the packages that it came by: {listed(packaged)}, and those that go with it.")
+    if wsl:
+        return by_hand(*steps, "`wsl --shutdown` in Windows, and start again.", reboot=True)
     return by_hand(
         *steps,
         "Restart.",

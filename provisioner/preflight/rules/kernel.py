@@ -15,7 +15,9 @@ from provisioner.preflight.words import listed, several
 
 
 def headers(case: Case) -> Iterator[Verdict]:
-    """Headers for the running kernel, and for the one that starts next: a driver is built for both."""
+    """Headers for the running kernel, and for the one that starts next: a driver is built for both. The role
+    that installs one installs them too, and says so where no archive has them.
+    """
     if not _builds(case):
         return
     reading = case.audit.software.kernels
@@ -32,7 +34,9 @@ def headers(case: Case) -> Iterator[Verdict]:
             subject=f"kernel:{one.release}",
             weight=_of_headers(case, running=which == "running"),
             evidence=(seen(reading, f"{one.release}/build leads nowhere"),),
-            limits="Where the driver comes ready-built for this kernel, none are needed.",
+            limits="The role that installs the driver installs them."
+            if case.needs.driver
+            else "Where the driver comes ready-built for this kernel, none are needed.",
             remedy=_get_headers(case, one.release),
         )
     if not missing:
@@ -41,9 +45,11 @@ def headers(case: Case) -> Iterator[Verdict]:
 
 
 def _of_headers(case: Case, *, running: bool) -> Weight:
-    """Where the running kernel has its module, nothing is left to build for it."""
+    """Where the running kernel has its module, nothing is left to build for it; who installs a driver brings
+    the headers that it is built with.
+    """
     if case.needs.driver:
-        return "fail"
+        return "info"
     return "info" if running and case.audit.software.module_file.value else "warn"
 
 
@@ -124,7 +130,12 @@ def reboot(case: Case) -> Iterator[Verdict]:
             names or following or "wanted",
             "none waited for",
             evidence=tuple(seen(one) for one in (wanted, kernels) if one.value),
-            remedy=by_hand("Restart: `sudo systemctl reboot`.", reboot=True),
+            remedy=by_hand(
+                "`wsl --shutdown` in Windows, and start again."
+                if case.facts.os.wsl
+                else "Restart: `sudo systemctl reboot`.",
+                reboot=True,
+            ),
         )
     elif wanted.value is not None:
         yield good("No restart is waited for", "none", evidence=(seen(wanted, "none"),))

@@ -32,7 +32,7 @@ def held(case: Case) -> Iterator[Verdict]:
             listed(matter),
             "none held",
             evidence=(seen(reading, listed(reading.value)),),
-            limits="Somebody may have held a driver that works, on purpose.",
+            limits="Somebody may have held a driver that works, on purpose, as provision does.",
             remedy=by_hand("Ask who held them, and why.", step),
         )
     elif reading.value:

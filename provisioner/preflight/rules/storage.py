@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from provisioner.audit import Reading, Volume
 from provisioner.facts import SYSTEM_PLACES, Disk, Scope
 from provisioner.preflight.disk_times import MODEL_BYTES, Name, reference, seconds_to_load
 from provisioner.preflight.file_systems import file_system
-from provisioner.preflight.finding import Evidence
+from provisioner.preflight.finding import Evidence, Remedy
 from provisioner.preflight.remedies import by_hand
 from provisioner.preflight.rule import Case, Rule, Verdict, Weight, bad, cannot, good, seen
 from provisioner.preflight.rules.machine import inapplicable, unknown
@@ -25,7 +25,7 @@ _FILES = 50_000
 class Room:
     """A folder that something will be put into, and what is known of the volume below it."""
 
-    what: Literal["weights", "environments"]
+    what: str
     folder: str
     need: int
     volume: Reading[Volume]
@@ -49,18 +49,28 @@ class Room:
 
 
 def rooms(case: Case) -> tuple[Room, ...]:
-    """The folder of the weights, and that of the environments where it is known to be on another volume: the
-    plan counts half of the room for it.
+    """The folder of the weights, and those of the environments, and of driver and toolkit, where they are
+    known to be on other volumes: the plan counts half of the room for environments. What shares a volume is
+    counted together.
     """
     places = case.facts.places.get(_scope(case), SYSTEM_PLACES)
     weights = _room(case, "weights", case.needs.weights or f"{places.state}/models", places.state)
     code = _room(case, "environments", places.code, places.code)
-    return (weights, code) if weights.mount and code.mount and code.mount != weights.mount else (weights,)
+    apart = [code] if weights.mount and code.mount and code.mount != weights.mount else []
+    if not case.needs.system_bytes:
+        return (weights, *apart)
+    system = _room(case, "driver and toolkit", "/usr", "/usr")
+    shared = next((room for room in (weights, *apart) if room.mount == system.mount), None)
+    if shared is None:
+        return (weights, *apart, system)
+    whole = replace(shared, need=shared.need + system.need, what=f"{shared.what}, driver and toolkit")
+    return tuple(whole if room is shared else room for room in (weights, *apart))
 
 
 def space(case: Case) -> Iterator[Verdict]:
     """Free bytes and free inodes."""
-    there = case.facts.receipt("model_weights", _scope(case)) is not None
+    # Whoever adds a driver or a toolkit needs the room for it, whatever is there.
+    there = not case.needs.system_bytes and case.facts.receipt("model_weights", _scope(case)) is not None
     for room in rooms(case):
         if room.free is None:
             summary = f"How much room there is for {room.what}"
@@ -150,7 +160,15 @@ def _fitness(case: Case, room: Room, volume: Volume) -> Iterator[Verdict]:
             ),
             **rest,
         )
-    if known is None:
+    if volume.transport == "windows":
+        yield bad(
+            f"{room.folder} lies on a disk of Windows, which is slow from WSL and keeps modes only in part",
+            volume.fs or "nothing",
+            "WSL's own disk",
+            remedy=_out_of_windows(room.folder),
+            **rest,
+        )
+    elif known is None:
         if fine:
             thing = f"Whether {volume.fs} will do, which {room.folder} lies on"
             yield unknown(thing, "it is not in the table of file systems", observed=volume.fs, **rest)
@@ -176,7 +194,10 @@ def medium(case: Case) -> Iterator[Verdict]:
     shown = f"{volume.device or volume.fs} {name} {volume.transport}"
     rest: dict[str, Any] = {"subject": room.subject, "evidence": (seen(room.volume, shown),)}
     other = by_hand("Keep the weights on a solid-state disk inside the machine.", actor="owner")
-    if volume.transport == "network":
+    if volume.transport == "windows":
+        summary = "Weights will come through Windows each time that a model is loaded, which is slow"
+        yield bad(summary, "a disk of Windows", "WSL's own disk", remedy=_out_of_windows(room.folder), **rest)
+    elif volume.transport == "network":
         summary = "Weights will come over the network each time that a model is loaded"
         yield bad(summary, "network", "a disk in this machine", remedy=other, **rest)
     elif volume.transport == "memory":
@@ -202,6 +223,13 @@ def medium(case: Case) -> Iterator[Verdict]:
         yield unknown(f"How fast {name} is", why, **rest)
 
 
+def _out_of_windows(folder: str) -> Remedy:
+    return by_hand(
+        f"Keep {folder} on WSL's own disk: take away the link or the mount that leads to Windows.",
+        "Without root, HOME and XDG_DATA_HOME say where it is: let them lead below /home.",
+    )
+
+
 def _loading(name: Name) -> str:
     """What a kind of disk means for a model, in a clause."""
     time = seconds(seconds_to_load(reference(name).bytes_per_second))
@@ -217,12 +245,13 @@ def _scope(case: Case) -> Scope:
     return "system" if case.facts.privilege == "root" else "user"
 
 
-def _room(case: Case, what: Literal["weights", "environments"], folder: str, place: str) -> Room:
+def _room(case: Case, what: str, folder: str, place: str) -> Room:
     """`place`: the standard folder that `folder` lies in, which may be what was asked about."""
     volumes = case.audit.volumes
     near = [path for path in volumes if path in (folder, place) or folder.startswith(f"{path}/")]
     volume: Reading[Volume] = volumes[max(near, key=len)] if near else Reading()
-    need = case.needs.disk_bytes if what == "weights" else case.needs.disk_bytes // 2
+    disk = case.needs.disk_bytes
+    need = {"weights": disk, "environments": disk // 2}.get(what, case.needs.system_bytes)
     within = folder == place or folder.startswith(f"{place}/")
     return Room(what, folder, need, volume, case.facts.disks.get(place) if within else None)
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from provisioner.audit import Reading
-from provisioner.preflight.finding import Evidence
+from provisioner.preflight.finding import Evidence, Remedy
 from provisioner.preflight.fixes import offered
 from provisioner.preflight.remedies import by_hand
 from provisioner.preflight.rule import Case, Rule, Verdict, Weight, bad, cannot, good, seen
 from provisioner.preflight.rules.machine import CONTAINER, inapplicable, x86
 from provisioner.preflight.rules.shared import asks, larger, minimum
-from provisioner.preflight.words import listed, several
+from provisioner.preflight.words import listed, seconds, several
 
 _EXTRA = {
     "avx512f": "AVX-512",
@@ -23,6 +23,9 @@ _EXTRA = {
     "sve": "SVE",
 }
 _DAY = 24 * 3600
+_HOUR = 3600
+# In WSL: what apt takes for the future ("not valid yet") is ten seconds; a clock chip tells whole ones.
+_LAG = 60
 # A package that was put in seconds before says nothing of the clock.
 _SLACK = 300
 
@@ -116,13 +119,10 @@ def sane(case: Case) -> Iterator[Verdict]:
     behind = (clock.newest_package.value or now) - now
     off = abs((clock.controller.value or now) - now)
     weight: Weight = "fail" if case.needs.downloads else "warn"
-    remedy = by_hand(
-        _keep_right(case),
-        "Or set it by hand: `sudo date -u -s 'YYYY-MM-DD HH:MM'`.",
-        "Where it is wrong after each start, the board's battery is empty.",
-        fix=offered(case.facts.os, "time-sync"),
-    )
-    if behind > _SLACK:
+    remedy = _set_right(case)
+    if case.facts.os.wsl and off > _LAG:
+        yield _of_wsl(case, now, off, weight)
+    elif behind > _SLACK:
         # Two clocks that agree are right: it was then that the clock was wrong, and nobody is held up.
         agreed = clock.controller.value is not None and off <= _SLACK
         yield bad(
@@ -153,11 +153,52 @@ def sane(case: Case) -> Iterator[Verdict]:
         yield good(f"The clock says {here}", here, evidence=(seen(clock.now, here),))
 
 
+def _of_wsl(case: Case, now: float, off: float, weight: Weight) -> Verdict:
+    """The clock of WSL stands still while the machine sleeps, and does not always notice."""
+    other = case.audit.clock.controller
+    whose = "that of Windows" if other.source.startswith("/sys/") else "that of the machine that asks"
+    here, there = _date(now), _date(other.value or now)
+    side = "behind" if now < (other.value or now) else "ahead of"
+    return bad(
+        f"The clock says {here}, {_span(off)} {side} {whose}",
+        here,
+        there,
+        weight=weight if off > _HOUR else "warn",
+        confidence="likely",
+        evidence=(seen(case.audit.clock.now, here), seen(other, there)),
+        remedy=_set_right(case),
+    )
+
+
+def _set_right(case: Case) -> Remedy:
+    if case.facts.os.wsl:
+        return by_hand(
+            "Take over Windows' time: `sudo hwclock -s`.",
+            "Where that does not help: `wsl --shutdown` in Windows, and start again.",
+            "Where it comes back after each sleep of the machine: `wsl --update` in Windows.",
+        )
+    return by_hand(
+        _keep_right(case),
+        "Or set it by hand: `sudo date -u -s 'YYYY-MM-DD HH:MM'`.",
+        "Where it is wrong after each start, the board's battery is empty.",
+        fix=offered(case.facts.os, "time-sync"),
+    )
+
+
+def _span(count: float) -> str:
+    """A stretch of time for a sentence: 3 minutes, 9 hours, 3 days."""
+    if count > 2 * _DAY:
+        return f"{count / _DAY:.0f} days"
+    return f"{count / _HOUR:.0f} hours" if count > 2 * _HOUR else seconds(count)
+
+
 def synchronized(case: Case) -> Iterator[Verdict]:
     """Whether anybody keeps the clock right, as the kernel knows it."""
     reading: Reading[bool] = case.audit.clock.synchronized
     if case.facts.os.wsl:
-        yield inapplicable("Whether the clock is kept right", "Windows keeps the clock of WSL: look there")
+        yield inapplicable(
+            "Whether the clock is kept right", "Windows keeps the clock of WSL: see clock.sane"
+        )
     elif case.facts.os.container:
         yield inapplicable("Whether the clock is kept right", CONTAINER)
     elif reading.value is None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from provisioner import profiles
 from provisioner.compat import knowledge
 from provisioner.compat.decide import Ask
+from provisioner.compat.wanted import driver_ways, toolkit_ways
 from provisioner.facts import (
     SCHEMA,
     SYSTEM_PLACES,
@@ -144,15 +145,19 @@ def asks(draw: st.DrawFn) -> Ask:
         profile = replace(profile, requires=replace(profile.requires, vram_bytes=2_000_000_000))
     if draw(st.integers(0, 2)):
         return Ask(profile)
-    routes = {one.route for one in knowledge.driver_routes()}
-    routes |= {one.route for one in knowledge.toolkit_routes()}
+    drivers, kits = sorted(driver_ways()), sorted(toolkit_ways())
+    # --route says it of both, the variables each of its own.
+    way, apart = draw(st.sampled_from((None, None, None, *drivers, *kits))), draw(st.booleans())
+    same = (way if way in drivers else None, way if way in kits else None)
     branches = [str(one.branch) for one in knowledge.branches()]
     return Ask(
         profile,
         cuda=draw(st.sampled_from((None, None, "none", *(one.cuda for one in knowledge.toolkits())))),
         driver=draw(st.sampled_from((None, None, "keep", *branches))),
         require_gpu=draw(st.booleans()),
-        installs=draw(st.sampled_from((frozenset({"driver", "toolkit"}), frozenset[str]()))),
         upgrade=draw(st.booleans()),
-        route=draw(st.sampled_from((None, None, None, *sorted(routes)))),
+        driver_route=draw(st.sampled_from((None, None, *drivers))) if apart else same[0],
+        toolkit_route=draw(st.sampled_from((None, None, *kits))) if apart else same[1],
+        modules=draw(st.sampled_from((None, None, None, "open", "proprietary"))),
+        without_gpu=draw(st.sampled_from((False, False, True))),
     )

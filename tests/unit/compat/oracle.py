@@ -24,6 +24,7 @@ from .reading import (
     locks,
     number,
     on_gpu,
+    repository_there,
     system_of,
     toolkit_entry,
     unserved,
@@ -77,49 +78,58 @@ def driver_wrong(facts: Facts, ask: Ask, driver: Driver) -> Iterator[str]:
     if driver.how == "install":
         yield from _install_wrong(facts, ask, driver)
         yield from _modules_wrong(facts, driver)
+    # Nothing is asked of a driver that there is no use for.
+    drives = bool(facts.gpus) or ask.without_gpu
     # On the CPU's route nobody minds a driver that is there.
     matters = on_gpu(ask) or ask.require_gpu or ask.cuda not in (None, "none")
     if driver.version is not None and (driver.how == "install" or matters):
         yield from _unserved(driver.branch or int(driver.version.split(".")[0]), facts)
-    if driver.how == "none" and (on_gpu(ask) or ask.require_gpu):
-        yield "a GPU is to be used, and there is no driver"
+    if driver.how == "unknown" and matters and drives and not _flavours(facts, ask):
+        yield "no kernel modules are such"
+    if driver.how == "none" and (on_gpu(ask) or ask.require_gpu or (ask.without_gpu and not facts.gpus)):
+        yield "a driver is wanted, and there is none"
     if ask.driver == "keep" and driver.how == "install":
         yield "--branch keep"
-    if ask.driver not in (None, "keep") and driver.how != "unknown":
+    if drives and ask.driver not in (None, "keep") and driver.how != "unknown":
         branch = driver.branch or (int(driver.version.split(".")[0]) if driver.version else 0)
         if str(branch) != ask.driver:
             yield f"--branch {ask.driver}"
+
+
+def _flavours(facts: Facts, ask: Ask) -> set[str]:
+    """The kernel modules that run every GPU there, of those that were asked for."""
+    left = {"open", "proprietary"} if ask.modules is None else {str(ask.modules)}
+    for _, capability in gpu_entries(facts):
+        architecture = architecture_of(capability)
+        left &= set(architecture["modules"]) if architecture else left
+    return left
 
 
 def _install_wrong(facts: Facts, ask: Ask, driver: Driver) -> Iterator[str]:
     """Who may not install a driver."""
     never = {
         "a driver in WSL2": facts.os.wsl,
-        "a driver in a container": facts.os.container,
+        "a driver in a container": facts.os.container and not (ask.without_gpu and not facts.gpus),
         "a driver on macOS": facts.os.id == "macos",
-        "a driver without a GPU": not facts.gpus,
+        "a driver without a GPU": not facts.gpus and not ask.without_gpu,
+        "other kernel modules": ask.modules not in (None, driver.flavour),
         "a driver without root": facts.privilege != "root",
-        "a driver though none can be installed": "driver" not in ask.installs,
-        "--route": _other_way(ask, driver.route, "driver_routes"),
+        "--route": ask.driver_route not in (None, driver.route),
     }
     yield from (text for text, holds in never.items() if holds)
     for entry, _ in gpu_entries(facts):
         if entry and entry.get("system_driver"):
             yield f"a driver on {entry['name']}, which is part of its system"
-    if not any(not one.get("asked_only") or ask.route == one["route"] for one in _ways(facts, driver)):
+    if not any(not one.get("asked_only") or ask.driver_route == one["route"] for one in _ways(facts, driver)):
         yield f"no way {driver.route} to driver {driver.branch} ({driver.flavour})"
-
-
-def _other_way(ask: Ask, route: str | None, file: str) -> bool:
-    """Whether another way was asked for, of those that install such a thing anywhere."""
-    return ask.route != route and any(one["route"] == ask.route for one in data(file))
 
 
 def _ways(facts: Facts, driver: Driver) -> list[Entry]:
     system = system_of(facts)
     return [
         one for one in data("driver_routes")
-        if one["route"] == driver.route and system is not None and system["name"] in one["systems"]
+        if one["route"] == driver.route and repository_there(facts, driver.route)
+        and system is not None and system["name"] in one["systems"]
         and facts.os.arch in one.get("arches", ("x86_64",)) and driver.branch in one["branches"]
         and driver.flavour in one["flavours"]
     ]  # fmt: skip
@@ -128,12 +138,13 @@ def _ways(facts: Facts, driver: Driver) -> list[Entry]:
 def _modules_wrong(facts: Facts, driver: Driver) -> Iterator[str]:
     """Why the kernel, or a GPU, does not take a driver's modules."""
     ways = _ways(facts, driver)
-    if facts.os.secure_boot and any(one["signed"] == "none" for one in ways):
+    loads = not facts.os.container
+    if loads and facts.os.secure_boot and any(one["signed"] == "none" for one in ways):
         yield "modules that Secure Boot refuses"
     branch: Entry = next((one for one in data("branches") if one["branch"] == driver.branch), {})
     built = any(one["signed"] != "distribution" for one in ways)
     before = branch.get("kernel_before")
-    if built and before and facts.os.kernel and number(facts.os.kernel) >= number(before):
+    if loads and built and before and facts.os.kernel and number(facts.os.kernel) >= number(before):
         yield f"modules that do not build for kernel {facts.os.kernel}"
     for _, capability in gpu_entries(facts):
         architecture = architecture_of(capability)
@@ -151,21 +162,27 @@ def toolkit_wrong(facts: Facts, ask: Ask, outcome: Outcome) -> Iterator[str]:
     if cuda is None:
         return
     yield from _unknown_gpus(facts, cuda)
-    if _other_way(ask, outcome.cuda_route, "toolkit_routes"):
-        yield f"--route {ask.route}"
+    if ask.toolkit_route not in (None, outcome.cuda_route):
+        yield f"--route {ask.toolkit_route}"
     system = system_of(facts)
     if not any(
-        one["route"] == outcome.cuda_route and system is not None and system["name"] in one["systems"]
+        one["route"] == outcome.cuda_route and repository_there(facts, one["route"])
+        and system is not None and system["name"] in one["systems"]
         and facts.os.arch in one.get("arches", ("x86_64",)) and cuda in one["cuda"]
-        and (not one.get("asked_only") or ask.route == one["route"])
+        and (not one.get("asked_only") or ask.toolkit_route == one["route"])
         for one in data("toolkit_routes")
     ):  # fmt: skip
         yield f"no way {outcome.cuda_route} to CUDA {cuda}"
+    for one in data("toolkit_routes"):
+        mine = one["route"] == outcome.cuda_route and system is not None and system["name"] in one["systems"]
+        # What is loaded is not given up for it, unless another driver is asked for.
+        here = facts.driver_version if ask.driver is None and facts.driver_version else outcome.driver.version
+        other = here is not None and number(here) != number(one.get("driver", "0"))
+        if mine and cuda in one["cuda"] and "driver" in one and other:
+            yield f"libraries of driver {one['driver']} beside {here}"
     if facts.privilege != "root":
         yield "a toolkit without root"
-    if "toolkit" not in ask.installs:
-        yield "a toolkit though none can be installed"
-    if facts.gpus:
+    if facts.gpus or ask.without_gpu:
         driver = outcome.driver
         if driver.how == "none":
             yield f"CUDA {cuda} without a driver"
@@ -294,8 +311,9 @@ def drivers(facts: Facts, ask: Ask) -> Iterator[Driver]:
     if facts.driver_version is not None:
         yield Driver("keep", facts.driver_version)
     elif "driver_version" in {one.what for one in facts.unknown}:
-        # Of a branch that was asked for, the newest release at best.
-        named = [one for one in data("branches") if str(one["branch"]) == ask.driver]
+        # Of a branch that was asked for, the newest release at best; what has no use is not asked for.
+        drives = bool(facts.gpus) or ask.without_gpu
+        named = [one for one in data("branches") if drives and str(one["branch"]) == ask.driver]
         yield Driver("unknown", named[0]["newest"], named[0]["branch"]) if named else Driver("unknown")
     else:
         yield Driver("none")

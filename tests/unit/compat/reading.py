@@ -129,3 +129,12 @@ def vram(facts: Facts) -> Iterator[int | None]:
             yield facts.memory.total_bytes
         else:
             yield entry["memory_bytes"] if entry else None
+
+
+def repository_there(facts: Facts, route: str | None) -> bool:
+    """Whether a way needs no repository of NVIDIA's, or there is one for the system."""
+    system = system_of(facts)
+    return not (route or "").startswith("nvidia-repository") or any(
+        system is not None and system["name"] in one["systems"] and one["arch"] == facts.os.arch
+        for one in data("repositories")
+    )

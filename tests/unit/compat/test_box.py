@@ -30,7 +30,8 @@ def gpu(name: str | None, device: str = "", memory: int | None = None) -> dict[s
         ({"id": "debian", "version_id": "1"}, None),
         ({"id": "rhel", "version_id": "90"}, None),
         ({"id": "arch", "version_id": ""}, None),
-        ({"id": "debian", "version_id": "12", "wsl": True}, None),
+        ({"id": "debian", "version_id": "12", "wsl": True}, "wsl-debian12"),
+        ({"id": "ubuntu", "version_id": "20.04", "wsl": True}, None),
     ],
 )
 def test_the_system_is_matched_by_its_id_and_release(os: dict[str, Any], wanted: str | None) -> None:

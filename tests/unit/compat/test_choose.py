@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.compat.choose import choose
 from provisioner.compat.described import described
-from provisioner.compat.outline import INSTALLS, Terms
+from provisioner.compat.outline import Terms
 from provisioner.compat.request import Settings
 
 BF16, NF4, CPU = "autoglm-phone-9b", "autoglm-phone-9b-nf4", "gemma3-270m"
@@ -21,7 +21,7 @@ BF16, NF4, CPU = "autoglm-phone-9b", "autoglm-phone-9b-nf4", "gemma3-270m"
         ({"gpu": "RTX 4070", "driver": "580.65.06"}, Terms(), NF4, [BF16]),
         ({"gpu": "RTX 3050", "driver": "580.65.06"}, Terms(), CPU, [BF16, NF4]),
         ({"gpu": "RTX 4090", "driver": "none"}, Terms(), BF16, []),
-        ({"gpu": "RTX 4090", "driver": "none"}, Terms(installs=INSTALLS), CPU, [BF16, NF4]),
+        ({"gpu": "RTX 4090", "driver": "none"}, Terms(scope="user"), CPU, [BF16, NF4]),
         ({"gpu": "none"}, Terms(), CPU, [BF16, NF4]),
     ],
 )
@@ -38,6 +38,8 @@ def test_the_best_that_can_be_had(
     [
         ({"gpu": "RTX 5090"}, Terms(cuda="12.4"), BF16, "RTX 5090 here"),
         ({"gpu": "none"}, Terms(require_gpu=True), CPU, "no NVIDIA GPU found"),
+        # A machine that builds: what is wrong is the toolkit, and no profile mends that.
+        ({"gpu": "none", "os": "debian13"}, Terms(cuda="12.8"), CPU, "Debian GNU/Linux 13 (trixie) here"),
         ({"gpu": "RTX 4090", "memory": "512MB"}, Terms(), CPU, "0.5 GB of memory here"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from provisioner.compat.decide import Ask, Decision, Route, decide, problem_of
 from provisioner.compat.knowledge import version
 from provisioner.compat.solver import Conflict
 
+from .boxes import every_profile
 from .rules.asking import GPU_PROFILE, ask, box, chains, conflict, decision
 
 
@@ -158,7 +160,6 @@ def questions(draw: st.DrawFn) -> tuple[Box, Ask]:
         "cuda": draw(st.sampled_from((None, None, "none", "12.4", "12.8", "13.0"))),
         "driver": draw(st.sampled_from((None, None, None, "keep", "550", "580"))),
         "upgrade": draw(st.booleans()),
-        "installs": draw(st.sampled_from((frozenset(), frozenset({"driver", "toolkit"})))),
     }
     return box(**words), ask(**asked)
 
@@ -177,9 +178,9 @@ def test_of_every_decision_and_every_conflict(question: tuple[Box, Ask]) -> None
 def sound(where: Box, wanted: Ask, found: Decision) -> None:
     """Checked against the data, not against the rules."""
     driver, toolkit = found.route("driver"), found.route("toolkit")
-    if where.wsl or where.container or not where.root or "driver" not in wanted.installs:
+    if where.wsl or where.container or not where.root:
         assert driver.action not in ("install", "upgrade")
-    if not where.root or "toolkit" not in wanted.installs:
+    if not where.root:
         assert toolkit.action == "none"
     capabilities = {entry.capability: entry for entry in knowledge.capabilities()}
     for device in where.gpus or ():
@@ -215,3 +216,46 @@ def test_a_decision_that_breaks_a_promise_would_be_seen() -> None:
     for routes in ((installed, found.routes[1], *others), (found.routes[0], old, *others)):
         with pytest.raises(AssertionError):
             sound(where, wanted, Decision(routes, found.facts, found.notes, found.scope))
+
+
+def test_what_is_asked_of_a_driver_for_unknown_gpus_is_said_to_be_left_out() -> None:
+    unknown = box(gpu=None)
+    assert unknown.gpus is None
+    said = "what was asked of the driver was not looked at: which GPUs are here is not known"
+    assert said in decision(unknown, ask(driver="470")).notes
+    assert said not in decision(unknown, ask()).notes
+
+
+def test_in_wsl_it_is_said_where_a_driver_belongs() -> None:
+    words: dict[str, Any] = {"os": "wsl2", "secure_boot": None}
+    here = box(gpu="RTX 4090", driver="580.95.05", **words)
+    left_out = "nvidia_driver_without_gpu=install is left out: in WSL2 the driver is Windows' own"
+    assert left_out in decision(here, ask(without_gpu=True)).notes
+    assert left_out not in decision(here, ask()).notes
+    none = box(gpu="none", driver=None, **words)
+    wanted = ask(profile="gemma3-270m", driver="580")
+    assert decision(none, wanted).notes[0] == (
+        "WSL shows no NVIDIA GPU: where Windows has one, install its driver there, then wsl --shutdown"
+    )
+
+
+def test_in_wsl_a_debian_gets_no_toolkit_and_hears_why() -> None:
+    found = decision(box(gpu="RTX 4090", os="wsl-debian13", secure_boot=None, driver="580.95.05"), ask())
+    assert (found.route("driver").action, found.route("toolkit").action) == ("windows", "none")
+    assert found.notes[0] == (
+        "no CUDA toolkit, not 12.4: Debian GNU/Linux 13 (trixie) here, no way to install a CUDA toolkit on "
+        "wsl-debian13 is known, as Ubuntu's is the only one that NVIDIA keeps for WSL, and others bring "
+        "a driver"
+    )
+
+
+def test_a_driver_for_gpus_that_nobody_could_look_at_runs_the_wheels() -> None:
+    """Found by the search over thousands of boxes: CUDA 13 was planned on a driver of branch 525."""
+    unknown = box(gpu=None, driver=None)
+    assert unknown.gpus is None
+    newest = next(one for one in every_profile() if one.environment.lock == "transformers-cuda13")
+    refused = decide(unknown, replace(ask(driver="525", without_gpu=True), profile=newest))
+    assert isinstance(refused, Conflict)
+    assert "programs of CUDA 13.0 run on driver 580" in str(refused.chains[0])
+    allowed = decide(unknown, replace(ask(driver="580", without_gpu=True), profile=newest))
+    assert isinstance(allowed, Decision)

@@ -13,6 +13,7 @@ import pytest
 
 from provisioner.compat import described
 from provisioner.compat import knowledge as known
+from provisioner.compat.repositories import repositories, repository_keys
 from provisioner.compat.systems import Unserved
 from provisioner.sizing.data import quantizations
 from provisioner.sourced import Sourced
@@ -29,8 +30,11 @@ FILES: dict[str, Callable[[], tuple[Sourced, ...]]] = {
     "machine_keys": known.machine_keys,
     "driver_routes": known.driver_routes,
     "toolkit_routes": known.toolkit_routes,
+    "runfiles": known.runfiles,
     "wheels": known.wheels,
     "stacks": known.stacks,
+    "repositories": repositories,
+    "repository_keys": repository_keys,
     "unserved": lambda: known.read("unserved", Unserved),
 }
 
@@ -45,6 +49,7 @@ def wrong(**files: Sequence[Any]) -> list[str]:
         *_unlocked(data),
         *_disordered(data),
         *_senseless(data),
+        *_without_installer(data),
         *_overlapping("driver_routes", data["driver_routes"], _driver_cases),
         *_overlapping("toolkit_routes", data["toolkit_routes"], _toolkit_cases),
     ]
@@ -72,7 +77,10 @@ def _repeated(data: dict[str, Any]) -> Iterator[str]:
         "wheels": [f"{one.package}=={one.version}" for one in data["wheels"]],
         "stacks": [one.name for one in data["stacks"]],
         "pythons": [one.python for one in data["pythons"]],
+        "repositories": [(name, one.arch) for one in data["repositories"] for name in one.systems],
+        "repository_keys": [one.key for one in data["repository_keys"]],
         "machine_keys": [id_ for one in data["machine_keys"] for id_ in one.ids or ("",)],
+        "runfiles": [(one.what, one.version, one.arch) for one in data["runfiles"]],
     }
     for name, values in keys.items():
         for value, times in Counter(values).items():
@@ -108,6 +116,13 @@ def _unknown(data: dict[str, Any]) -> Iterator[str]:
             "toolkit",
             {name for one in data["toolkit_routes"] for name in one.cuda},
             toolkits,
+        ),
+        ("repositories", "system", {name for one in data["repositories"] for name in one.systems}, systems),
+        (
+            "repositories",
+            "key",
+            {one.key for one in data["repositories"] if one.key},
+            {one.key for one in data["repository_keys"]},
         ),
         ("stacks", "wheel", {name for one in data["stacks"] for name in one.wheels}, wheels),
         (
@@ -188,6 +203,20 @@ def _toolkit_cases(one: known.ToolkitRoute) -> list[tuple[object, ...]]:
     return [
         (one.route, system, cuda, arch) for system in one.systems for cuda in one.cuda for arch in one.arches
     ]
+
+
+def _without_installer(data: dict[str, Any]) -> Iterator[str]:
+    """What comes as one file, and nothing says where from; and files that are no installers."""
+    there = {(one.version, one.arch) for one in data["runfiles"] if one.what == "toolkit"}
+    for route in data["toolkit_routes"]:
+        if route.route == "runfile":
+            for wanted in {(cuda, arch) for cuda in route.cuda for arch in route.arches} - there:
+                yield f"runfiles: none installs CUDA {wanted[0]} on {wanted[1]}"
+    for one in data["runfiles"]:
+        if not re.fullmatch("[0-9a-f]{64}", one.sha256):
+            yield f"runfiles: {one.version}: {one.sha256} is no SHA-256"
+        if not one.url.startswith("https://"):
+            yield f"runfiles: {one.version}: {one.url} is no address"
 
 
 def _overlapping(name: str, routes: Sequence[Any], cases: Callable[[Any], list[Any]]) -> Iterator[str]:
@@ -298,6 +327,19 @@ BROKEN: dict[str, tuple[dict[str, list[Any]], str]] = {
         "gpus: GeForce GTX 950 shows 3221225472 bytes: no power of two",
     ),
     "no memory at all": ({"gpus": _first("gpus", memory_bytes=None)}, "gpus: GeForce GTX 950 has memory"),
+    "an installer without a digest": (
+        {"runfiles": _first("runfiles", sha256="367d")},
+        "runfiles: 12.4: 367d is no SHA-256",
+    ),
+    "an installer that comes from anywhere": (
+        {"runfiles": _first("runfiles", url="http://mirror.example/cuda.run")},
+        "runfiles: 12.4: http://mirror.example/cuda.run is no address",
+    ),
+    "a way without its installer": (
+        {"runfiles": _first("runfiles", version="12.3")},
+        "runfiles: none installs CUDA 12.4 on x86_64",
+    ),
+    "an installer twice": ({"runfiles": _twice("runfiles")}, "is there 2 times"),
     "one way twice": ({"driver_routes": _twice("driver_routes")}, "is there 2 times"),
     "one toolkit twice": ({"toolkit_routes": _twice("toolkit_routes")}, "is there 2 times"),
 }

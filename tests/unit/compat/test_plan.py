@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.compat import Plan, Settings, WhyNot, make_plan
+from provisioner.compat.roles import BY_NEED
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.facts import Facts
 
@@ -69,25 +70,24 @@ def receipt(request: Any, role: str = "smoke_test", written_at: str = "") -> dic
 
 
 NO_GPU = "no NVIDIA GPU found: the CPU route, with gemma3-270m"
-INSTALL = (
-    "install driver 580 by nvidia-repository (nvidia-driver-pinning-580, nvidia-open), then run it again"
-)
-NO_DRIVER = (
-    "the CPU route, with gemma3-270m, not autoglm-phone-9b: no NVIDIA driver is loaded → "
-    "autoglm-phone-9b runs on an NVIDIA GPU → this version installs no driver"
+USER_DRIVER = (
+    "the CPU route, with gemma3-270m, not autoglm-phone-9b-nf4: no NVIDIA driver is loaded → "
+    "a driver is installed for the whole system, by root → --scope user → "
+    "autoglm-phone-9b-nf4 runs on an NVIDIA GPU"
 )
 TOO_SMALL = (
     "the CPU route, with gemma3-270m, not autoglm-phone-9b-nf4: "
     "the largest GPU here, RTX 4090, has 8.6 GB of VRAM → autoglm-phone-9b-nf4 needs 11 GB of VRAM"
 )
 OLD_DRIVER = (
-    "driver 470.256.02 is loaded → autoglm-phone-9b needs driver 525 or newer → "
-    "this version installs no driver"
+    "driver 470.256.02 is loaded → a driver is installed for the whole system, by root → "
+    "--scope user → autoglm-phone-9b needs driver 525 or newer"
 )
 NO_PYTHON = (
     "python3 is missing → deploy is not root here and sudo does not work → "
     "python3 is installed for the whole system, by root"
 )
+NO_ROOT = "no NVIDIA driver is loaded → a driver is installed for the whole system, by root → --scope user"
 UNREADABLE = "what this machine was asked to be cannot be read from /r/smoke_test.json:"
 REMEMBERED = receipt(RECEIPT_REQUEST)
 
@@ -96,13 +96,8 @@ REMEMBERED = receipt(RECEIPT_REQUEST)
     ("changes", "settings", "profile", "scope", "note"),
     [
         ({}, Settings(), "gemma3-270m", "system", NO_GPU),
-        (
-            {"gpus": [GPU_24]},
-            Settings(),
-            "gemma3-270m",
-            "system",
-            NO_DRIVER,
-        ),
+        ({"gpus": [GPU_24]}, Settings(), "autoglm-phone-9b", "system", None),
+        ({"gpus": [GPU_24]}, Settings(scope="user"), "gemma3-270m", "user", USER_DRIVER),
         ({"gpus": [GPU_24], "driver_version": "580.65.06"}, Settings(), "autoglm-phone-9b", "system", None),
         (
             {"gpus": [GPU_24 | {"memory_bytes": 8_589_934_592}], "driver_version": "580.65.06"},
@@ -143,7 +138,9 @@ def test_a_plan_is_made(
         scope,
         note or next(iter(plan.notes), None),
     )
-    assert list(plan.roles) == ["host_base", "python_env", "model_weights", "smoke_test"]
+    usual = ["host_base", "python_env", "model_weights", "smoke_test"]
+    assert [role for role in plan.roles if role not in BY_NEED] == usual
+    assert bool(set(plan.roles) & set(BY_NEED)) == (plan.profile.needs_gpu and plan.scope == "system")
 
 
 @pytest.mark.parametrize(
@@ -157,9 +154,9 @@ def test_a_plan_is_made(
         ),
         (
             {"gpus": [GPU_24]},
-            Settings(require_gpu=True),
-            "no NVIDIA driver is loaded → --require-gpu → this version installs no driver",
-            f"{INSTALL}; or leave --require-gpu out to take the CPU route",
+            Settings(require_gpu=True, scope="user"),
+            f"{NO_ROOT} → --require-gpu",
+            "leave --require-gpu out to take the CPU route; or leave --scope out",
         ),
         (
             {},
@@ -169,9 +166,9 @@ def test_a_plan_is_made(
         ),
         (
             {"gpus": [GPU_24], "driver_version": "470.256.02"},
-            Settings(profile="autoglm-phone-9b"),
+            Settings(profile="autoglm-phone-9b", scope="user"),
             OLD_DRIVER,
-            INSTALL,
+            "leave --scope out",
         ),
         (
             {"memory": {"total_bytes": 500_000_000}},
@@ -371,3 +368,17 @@ def test_a_profile_brings_its_mirrors_and_a_quantisation_its_runtime() -> None:
         "llama",
         "tiny-Q4_K_M",
     )
+
+
+@pytest.mark.parametrize(
+    ("place", "what"), [("/var/lib/provisioner", "weights"), ("/opt/provisioner", "environments")]
+)
+def test_what_lies_on_a_disk_of_windows_is_said(place: str, what: str) -> None:
+    disk = {"total_bytes": 10**12, "free_bytes": 10**11, "fs": "9p"}
+    for windows in (True, False):
+        disks = dict.fromkeys(SYSTEM.values(), disk) | {place: {**disk, "windows": windows}}
+        plan = make_plan(facts(disks=disks), Settings())
+        assert isinstance(plan, Plan)
+        said = [note for note in plan.notes if "Windows" in note]
+        note = f"{what} lie on a disk of Windows ({place}), slow from WSL: let it lead to WSL's own disk"
+        assert said == ([note] if windows else [])

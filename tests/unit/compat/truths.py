@@ -19,6 +19,7 @@ from .reading import (
     gpu_entries,
     locks,
     number,
+    repository_there,
     stack_of,
     system_of,
     unserved,
@@ -139,7 +140,7 @@ def _serving(file: str, facts: Facts) -> list[Entry]:
     return [
         one for one in data(file)
         if system is not None and system["name"] in one["systems"]
-        and facts.os.arch in one.get("arches", ("x86_64",))
+        and facts.os.arch in one.get("arches", ("x86_64",)) and repository_there(facts, one["route"])
     ]  # fmt: skip
 
 
@@ -151,9 +152,13 @@ def _ways(match: Match, facts: Facts, ask: Ask) -> Iterator[str]:
         return
     thing, label = ("a driver", "driver") if file == "driver_routes" else ("a CUDA toolkit", "CUDA")
     serving = _serving(file, facts)
-    usual = [one for one in serving if not one.get("asked_only") or one["route"] == ask.route]
+    named = ask.driver_route if file == "driver_routes" else ask.toolkit_route
+    usual = [one for one in serving if not one.get("asked_only") or one["route"] == named]
     if not usual:
-        yield f"no way to install {thing} on {name} is known"
+        # In WSL NVIDIA has a repository for Ubuntu alone, and other packages of the toolkit bring a driver.
+        wsl = ", as Ubuntu's is the only one that NVIDIA keeps for WSL, and others bring a driver"
+        why = wsl if facts.os.wsl and file == "toolkit_routes" else ""
+        yield f"no way to install {thing} on {name} is known{why}"
     else:
         key = "branches" if file == "driver_routes" else "cuda"
         releases = sorted({str(one) for way in usual for one in way[key]}, key=number)
@@ -173,6 +178,7 @@ def _way(match: Match, facts: Facts, ask: Ask) -> Iterator[str]:
             continue
         if match[1] == "toolkit_routes":
             yield f"{one['route']} installs CUDA {_listed(one['cuda'])} on {system['name']}"
+            yield f"{one['route']}'s CUDA toolkit brings the libraries of driver {one.get('driver')}"
         elif match[0].endswith(".signed"):
             yield f"modules of {one['route']} {signers[one['signed']]}"
         else:
@@ -229,6 +235,20 @@ def _needs(match: Match, _facts: Facts, ask: Ask) -> Iterator[str]:
         package, _, version = pinned.partition("==")
         if package == match[1]:
             yield f"{name} uses {package} {version}"
+
+
+def _settings(match: Match, _facts: Facts, ask: Ask) -> Iterator[str]:
+    """What only a variable of a role says."""
+    if match[1] == "without_gpu" and ask.without_gpu:
+        yield "--set nvidia_driver_without_gpu=install"
+    if match[1] == "modules":
+        yield f"--set nvidia_driver_modules={ask.modules}"
+    if match[1] == "nvidia_driver_route":
+        yield f"--set {match[1]}={ask.driver_route}"
+    if match[1] == "cuda_toolkit_route":
+        yield f"--set {match[1]}={ask.toolkit_route}"
+    if match[1] == "route":
+        yield from (f"--route {one}" for one in (ask.driver_route, ask.toolkit_route))
 
 
 def _asked(match: Match, _facts: Facts, ask: Ask) -> Iterator[str]:
@@ -296,6 +316,7 @@ _KNOWN: dict[str, Said] = {
     r"systems\.(.+)\.(python|glibc)": _system_field,
     r"unserved\.\w+\.(\d)": _unserved,
     r"request\.profile\.(.+)": _needs,
+    r"request\.(without_gpu|modules|nvidia_driver_route|cuda_toolkit_route|route)": _settings,
     r"request\.(\w+)": _asked,
     r"disks\.(\w+)": _disk,
     r"cpu\.cores": _is(
@@ -313,10 +334,6 @@ _KNOWN: dict[str, Said] = {
     r"driver": _driver,
     r"user\.root": _when(
         lambda facts, _: facts.privilege == "none", "ada is not root here and sudo does not work"
-    ),
-    r"tool\.driver": _when(lambda _, ask: "driver" not in ask.installs, "this version installs no driver"),
-    r"tool\.toolkit": _when(
-        lambda _, ask: "toolkit" not in ask.installs, "this version installs no CUDA toolkit"
     ),
     r"tool\.wsl": _always("in WSL2 the driver is Windows' own: none is installed inside"),
     r"tool\.container": _always("a container uses the driver of the machine that runs it"),

@@ -10,6 +10,7 @@ from provisioner.compat.box import Box, box_from
 from provisioner.compat.decide import Ask, Decision, decide, problem_of
 from provisioner.compat.described import described
 from provisioner.compat.solver import Conflict
+from provisioner.compat.wanted import driver_ways, toolkit_ways
 
 GPU_PROFILE = "autoglm-phone-9b"
 CPU_PROFILE = "gemma3-270m"
@@ -35,7 +36,10 @@ def box(*, facts: dict[str, Any] | None = None, seen: dict[str, Any] | None = No
 
 
 def ask(profile: str = GPU_PROFILE, overrides: dict[str, Any] | None = None, **asked: Any) -> Ask:
-    """What is asked for beside a profile."""
+    """What is asked for beside a profile; `route` is what --route says."""
+    way = asked.pop("route", None)
+    asked |= {"driver_route": way} if way in driver_ways() else {}
+    asked |= {"toolkit_route": way} if way in toolkit_ways() else {}
     return Ask(profiles.load(profile, overrides or {}), **asked)
 
 

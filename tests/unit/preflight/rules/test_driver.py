@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.audit import DriverSource, Process
+from provisioner.audit import DriverSource, Process, Reading
 from provisioner.facts import Gpu
 from provisioner.preflight.needs import Needs
 from tests.unit.preflight.cases import Row, absent, ask, case, check, elsewhere, hidden
@@ -120,6 +120,22 @@ ROWS = [
         {"gpus": 1, "software": {"driver_sources": hidden("rpm's database is read by rpm alone")}},
         "unknown: How the NVIDIA driver came here: rpm's database is read by rpm alone",
     ),
+    Row(
+        "a loader that does not know what Windows lends",
+        "gpu.driver-versions",
+        driver(
+            hidden(), Reading("absent", why="the loader does not know it", source="/etc/ld.so.cache"), **WSL
+        ),
+        "warn warning: Programs do not find the driver's libraries: the loader does not know it",
+        actor="system",
+    ),
+    Row(
+        "nothing lent",
+        "gpu.driver-versions",
+        driver(hidden(), Reading("absent", why="Windows lends no library", source="/usr/lib/wsl/lib"), **WSL),
+        "not_applicable: Whether the driver and its libraries agree: "
+        "Windows brings the driver and its libraries: look there, or with /usr/lib/wsl/lib/nvidia-smi",
+    ),
     Row("no GPU and no driver", "gpu.driver-source", {"software": {"driver_sources": ()}}, ()),
     Row(
         "one version",
@@ -189,7 +205,7 @@ ROWS = [
         "gpu.driver-versions",
         driver(elsewhere(), hidden(), **WSL),
         "not_applicable: Whether the driver and its libraries agree: "
-        "Windows brings the driver and its libraries: look there (nvidia-smi in Windows)",
+        "Windows brings the driver and its libraries: look there, or with /usr/lib/wsl/lib/nvidia-smi",
     ),
     Row("no GPU", "gpu.driver-versions", {"software": {"loaded_driver": OLD}}, ()),
     Row("not loaded", "gpu.nouveau", nouveau(""), "pass: nouveau is not loaded"),
@@ -205,7 +221,7 @@ ROWS = [
         "loaded before an installation",
         "gpu.nouveau",
         nouveau("loaded", needs=INSTALLING),
-        f"fail blocking: {LOADED}",
+        f"pass info: {LOADED}",
     ),
     Row(
         "built in",
@@ -313,3 +329,9 @@ def test_without_root_only_one_s_own_programs_are_seen() -> None:
     asked = case(**users())
     (found,) = ask("gpu.processes", replace(asked, facts=replace(asked.facts, privilege="none")))
     assert found.limits == "Without root only your own programs are seen."
+
+
+def test_what_hides_the_driver_of_windows_is_taken_away_without_a_restart_of_the_machine() -> None:
+    (found,) = ask("gpu.driver-source", case(**sources(OF_WINDOWS, PACKAGED, **WSL)))
+    assert found.remedy is not None
+    assert found.remedy.steps[-1] == "`wsl --shutdown` in Windows, and start again."

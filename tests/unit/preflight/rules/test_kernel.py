@@ -62,7 +62,7 @@ ROWS = [
         "missing before an installation",
         "kernel.headers",
         kernels(HERE, BARE_NEXT, needs=INSTALLING),
-        f"fail blocking kernel:{NEXT}: The headers of the next kernel, {NEXT}, {MISSING}",
+        f"pass info kernel:{NEXT}: The headers of the next kernel, {NEXT}, {MISSING}",
     ),
     Row(
         "missing for both",
@@ -244,3 +244,13 @@ def test_headers_are_fixed_and_named_as_each_system_does(os: dict[str, Any], ste
     (found,) = ask("kernel.headers", case(**kernels(BARE, os=os)))
     assert found.remedy is not None
     assert (found.remedy.steps, found.remedy.fix) == ((step,), fix)
+
+
+@pytest.mark.parametrize(
+    ("wsl", "step"),
+    [(True, "`wsl --shutdown` in Windows, and start again."), (False, "Restart: `sudo systemctl reboot`.")],
+)
+def test_how_it_is_restarted(wsl: bool, step: str) -> None:
+    (found,) = ask("kernel.reboot", case(**software(reboot_wanted_by=("libc6",)), os={"wsl": wsl}))
+    assert found.remedy is not None
+    assert found.remedy.steps == (step,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,7 +35,44 @@ def disk(transport: str, rotational: bool | None = None, model: str = "a disk") 
 TWO = {"volumes": {MODELS: volume(mount="/var"), OPT: volume(free=1, path=OPT)}}
 SAME = {"volumes": {MODELS: volume(), OPT: volume(path=OPT)}}
 
+USR = "/usr"
+APART = {"volumes": {MODELS: volume(mount="/var"), USR: volume(free=5, path=USR)}}
+TOGETHER = {"volumes": {MODELS: volume(free=55), USR: volume(free=55, path=USR)}}
+NO_ROOM = (
+    "fail blocking folder:/usr: There is 5.0 GB free for driver and toolkit in /usr, and autoglm needs 7.0 GB"
+)
+WITH_CUDA = replace(PLANNED, system_bytes=7 * GB)
+
 ROWS = [
+    Row(
+        "a toolkit on a volume of its own",
+        "storage.space",
+        {**APART, "needs": WITH_CUDA},
+        (
+            NO_ROOM,
+            f"pass {HERE}: There is 100 GB free for weights in {MODELS}",
+        ),
+    ),
+    Row(
+        "a toolkit beside the weights",
+        "storage.space",
+        {**TOGETHER, "needs": WITH_CUDA},
+        f"fail blocking {HERE}: There is 55 GB free for weights, driver and toolkit in {MODELS}, "
+        "and autoglm needs 57 GB",
+    ),
+    Row(
+        "a toolkit where the weights are already",
+        "storage.space",
+        {
+            **APART,
+            "needs": replace(WITH_CUDA, disk_bytes=0),
+            "facts": {"receipts": (Receipt("system", "model_weights", "x"),)},
+        },
+        (
+            NO_ROOM,
+            f"pass {HERE}: There is 100 GB free for weights in {MODELS}",
+        ),
+    ),
     Row(
         "enough", "storage.space", on(volume()), f"pass {HERE}: There is 100 GB free for weights in {MODELS}"
     ),
@@ -76,6 +114,29 @@ ROWS = [
         "storage.space",
         SAME,
         f"pass {HERE}: There is 100 GB free for weights in {MODELS}",
+    ),
+    Row(
+        "a disk of Windows",
+        "storage.file-system",
+        on(volume("9p", transport="windows"), os={"wsl": True}),
+        f"warn warning {HERE}: {MODELS} lies on a disk of Windows, which is slow from WSL and keeps modes "
+        "only in part",
+        actor="system",
+    ),
+    Row(
+        "a disk of Windows by another way",
+        "storage.file-system",
+        on(volume("drvfs2", transport="windows"), os={"wsl": True}),
+        f"warn warning {HERE}: {MODELS} lies on a disk of Windows, which is slow from WSL and keeps modes "
+        "only in part",
+    ),
+    Row(
+        "loading from a disk of Windows",
+        "storage.medium",
+        on(volume("virtiofs", transport="windows"), os={"wsl": True}),
+        f"warn warning {HERE}: Weights will come through Windows each time that a model is loaded, "
+        "which is slow",
+        actor="system",
     ),
     Row(
         "no inodes",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.audit import Reading
 from provisioner.facts import Cpu
 from provisioner.preflight.needs import Needs
 from tests.unit.preflight.cases import Row, absent, ask, broken, case, check, hidden
@@ -37,6 +38,14 @@ def clock(package: float | None = None, controller: float | None = None, **more:
     if controller is not None:
         said["controller"] = NOON + controller
     return {"clock": said, **more}
+
+
+WSL = {"os": {"wsl": True}}
+
+
+def of_windows(off: float, **more: Any) -> dict[str, Any]:
+    chip = Reading("read", NOON + off, source="/sys/class/rtc/rtc0/since_epoch")
+    return {"clock": {"now": NOON, "controller": chip}, **WSL, **more}
 
 
 EARLY = "The clock says 2027-01-15 12:00 UTC, and packages were installed later:"
@@ -161,6 +170,40 @@ ROWS = [
         clock(-1.0, -3 * DAY),
         "fail blocking likely: The clock says 2027-01-15 12:00 UTC, 3 days off that of the machine that asks",
     ),
+    Row(
+        "WSL that slept, by the chip that Windows shows it",
+        "clock.sane",
+        of_windows(9.5 * 3600),
+        "fail blocking likely: The clock says 2027-01-15 12:00 UTC, 10 hours behind that of Windows",
+        actor="system",
+    ),
+    Row(
+        "WSL that slept, and nothing is fetched",
+        "clock.sane",
+        of_windows(9.5 * 3600, needs=OFFLINE),
+        "warn warning likely: The clock says 2027-01-15 12:00 UTC, 10 hours behind that of Windows",
+    ),
+    Row(
+        "WSL that slept for minutes",
+        "clock.sane",
+        of_windows(600),
+        "warn warning likely: The clock says 2027-01-15 12:00 UTC, 10 minutes behind that of Windows",
+    ),
+    Row(
+        "WSL that slept, by the machine that asks",
+        "clock.sane",
+        clock(None, 3 * DAY, **WSL),
+        "fail blocking likely: "
+        "The clock says 2027-01-15 12:00 UTC, 3 days behind that of the machine that asks",
+    ),
+    Row(
+        "WSL that is ahead",
+        "clock.sane",
+        of_windows(-7201),
+        "fail blocking likely: The clock says 2027-01-15 12:00 UTC, 2 hours ahead of that of Windows",
+    ),
+    Row("WSL that is right", "clock.sane", of_windows(59), "pass: The clock says 2027-01-15 12:00 UTC"),
+    Row("hours off, elsewhere", "clock.sane", clock(None, 7200), "pass: The clock says 2027-01-15 12:00 UTC"),
     Row("a few seconds off", "clock.sane", clock(None, 5), "pass: The clock says 2027-01-15 12:00 UTC"),
     Row(
         "nothing to compare with",
@@ -204,7 +247,7 @@ ROWS = [
         "WSL",
         "clock.synchronized",
         {"clock": {"synchronized": False}, "os": {"wsl": True}},
-        "not_applicable: Whether the clock is kept right: Windows keeps the clock of WSL: look there",
+        "not_applicable: Whether the clock is kept right: Windows keeps the clock of WSL: see clock.sane",
     ),
 ]
 
@@ -236,3 +279,16 @@ def test_without_systemd_no_clock_is_mended_with_its_commands() -> None:
         assert found.remedy.fix == ""
         assert "a time service (chrony, say)" in found.remedy.steps[0]
         assert "timedatectl" not in " ".join(found.remedy.steps)
+
+
+def test_the_clock_of_wsl_is_mended_by_what_works_there() -> None:
+    (found,) = ask("clock.sane", case(**of_windows(7200)))
+    assert found.remedy is not None
+    # Time services leave WSL out (ConditionVirtualization), so none is offered.
+    assert (found.remedy.fix, found.remedy.steps[:2]) == (
+        "",
+        (
+            "Take over Windows' time: `sudo hwclock -s`.",
+            "Where that does not help: `wsl --shutdown` in Windows, and start again.",
+        ),
+    )
