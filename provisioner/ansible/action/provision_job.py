@@ -10,7 +10,7 @@ from provisioner.errors import ProvisionError
 from provisioner.profiles.weights import job_spec
 from provisioner.secrecy import SECRET
 
-JOBS = ("env", "weights", "smoke")
+JOBS = ("env", "weights", "smoke", "packages", "runfile", "undo")
 
 
 class ActionModule(TargetAction):

@@ -16,7 +16,7 @@ from provisioner.preflight.finding import Finding
 from provisioner.preflight.judge import Preflight, preflight
 from provisioner.preflight.needs import ALONE
 from provisioner.preflight.purpose import PURPOSES
-from provisioner.preflight.request import ENTRY, audit_request
+from provisioner.preflight.request import ENTRY, probe_request
 from provisioner.profiles.mirrors import mirrors
 from provisioner.secrecy import masked
 
@@ -31,8 +31,8 @@ class ActionModule(TargetAction):
         if purpose is not None and purpose not in PURPOSES:
             raise UsageError(f"purpose {purpose}: no such purpose", hint=nearest_hint(str(purpose), PURPOSES))
         ignore = [find(str(identity)).id for identity in args.get("ignore") or []]
-        asked = audit_request(mirrors=mirrors() if boolean(args.get("network", True)) else None)
-        answer = self.ask(ENTRY, {"receipts": [], "root": "/", "audit": asked}, task_vars)
+        asked = probe_request(mirrors=mirrors() if boolean(args.get("network", True)) else None)
+        answer = self.ask(ENTRY, asked, task_vars)
         found = preflight(Facts.decode(answer), ALONE, purpose, ignore=ignore)
         return result(found, strict=boolean(args.get("strict", False)), ignore=ignore)
 

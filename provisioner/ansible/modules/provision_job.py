@@ -12,7 +12,7 @@ options:
   job:
     description: What to do.
     type: str
-    choices: [env, weights, smoke]
+    choices: [env, weights, smoke, packages, runfile, undo]
     required: true
   name:
     description: Names the job on the box; a second one of the same name attaches.

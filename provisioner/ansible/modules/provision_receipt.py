@@ -17,14 +17,20 @@ options:
       - Which end of the role this is.
       - The phase C(look), between them, changes nothing. It returns C(holds), whether this role wrote the
         receipt on the box with these variables and every resource is still as it says, and its C(result).
+      - The phase C(reboot) ends a role that can go on only after a restart of the machine. The role stays
+        unfinished, the fact C(provision_reboot) has it and its reason, and whoever runs the role restarts the
+        machine and runs it again.
     type: str
-    choices: [begin, look, done]
+    choices: [begin, look, reboot, done]
     required: true
   resources:
     description: The resources that the role is responsible for, as docs/architecture.md lists them.
     type: list
     elements: dict
-    required: true
+    default: []
+  why:
+    description: Why the machine is to be restarted, in a clause; only with C(reboot).
+    type: str
   result:
     description: What the role wants remembered.
     type: dict

@@ -9,9 +9,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 from provisioner import layout, profiles
+from provisioner.ansible.modules import provision_job as documentation
 from provisioner.errors import ProvisionError
+from provisioner.target.runtime import jobs
 
 
 def load(name: str) -> ModuleType:
@@ -25,12 +28,18 @@ def load(name: str) -> ModuleType:
     return module
 
 
-job, state, probe, receipt, shell = (
-    load(f"provision_{name}") for name in ("job", "state", "probe", "receipt", "shell")
+job, state, probe, receipt, shell, packages = (
+    load(f"provision_{name}") for name in ("job", "state", "probe", "receipt", "shell", "packages")
 )
 
 
 # --- provision_job --------------------------------------------------------------------------------------
+
+
+def test_the_jobs_are_those_of_the_box_and_of_the_documentation() -> None:
+    assert job.JOBS == jobs.JOBS
+    documented = yaml.safe_load(documentation.DOCUMENTATION)
+    assert tuple(documented["options"]["job"]["choices"]) == jobs.JOBS
 
 
 def test_a_shipped_lock_is_replaced_by_its_text() -> None:
@@ -235,3 +244,61 @@ def test_a_script_that_cannot_go_on_says_why(rc: int, stdout: str, stderr: str, 
 )
 def test_what_is_hidden_of_secrets(secrets: dict[str, Any], hidden: tuple[str, ...]) -> None:
     assert job.texts(secrets) == hidden
+
+
+@pytest.mark.parametrize(
+    ("known", "role", "why", "now"),
+    [
+        ({}, "a", None, {}),
+        ({}, "a", "x", {"a": "x"}),
+        ({"b": "y"}, "a", "x", {"b": "y", "a": "x"}),
+        ({"a": "x", "b": "y"}, "a", None, {"b": "y"}),
+        ({"a": "x"}, "a", "z", {"a": "z"}),
+    ],
+)
+def test_a_playbook_knows_who_waits_for_a_restart(
+    known: dict[str, str], role: str, why: str | None, now: dict[str, str]
+) -> None:
+    assert receipt.waiting(known, role, why) == now
+
+
+# --- provision_packages ---------------------------------------------------------------------------------
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, checking: bool, **args: Any) -> list[Any]:
+    """What the box is asked by a task of the role some_role."""
+    found: list[Any] = []
+    action = object.__new__(packages.ActionModule)
+    monkeypatch.setattr(packages.ActionModule, "checking", checking)
+    monkeypatch.setattr(action, "role_dir", lambda *_: Path("/roles/some_role"), raising=False)
+    monkeypatch.setattr(action, "place", lambda *_: "/state", raising=False)
+
+    def ask(*words: Any) -> dict[str, Any]:
+        found.extend(words)
+        return {"changed": False}
+
+    monkeypatch.setattr(action, "ask", ask)
+    assert action.act(args, {}) == {"changed": False}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("args", "checking"),
+    [({"do": "note", "packages": ["chrony"]}, False), ({"do": "settle", "packages": []}, True)],
+)
+def test_a_role_takes_note_of_packages_under_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, args: dict[str, Any], checking: bool
+) -> None:
+    request = {**args, "role": "some_role", "state": "/state", "check": checking}
+    assert asked(monkeypatch, checking, **args) == ["system.packages", request, {}]
+
+
+def test_packages_are_noted_or_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ProvisionError) as refusal:
+        asked(monkeypatch, False, do="undo")
+    assert (refusal.value.message, refusal.value.hint) == (
+        "do: undo is nothing that packages know",
+        "one of note, settle",
+    )
+    with pytest.raises(ProvisionError, match="do: note without packages"):
+        asked(monkeypatch, False, do="note")

@@ -15,7 +15,22 @@ import pytest
 
 from provisioner import layout
 
-TOOLS = ("cat", "sh", "stat", "sleep", "grep", "head", "tail", "mkdir", "mv", "chmod", "rm")
+TOOLS = (
+    "cat",
+    "sh",
+    "stat",
+    "sleep",
+    "grep",
+    "head",
+    "tail",
+    "mkdir",
+    "mv",
+    "chmod",
+    "rm",
+    "cp",
+    "sync",
+    "sed",
+)
 
 
 def render(folder: Path, **variables: Any) -> str:
@@ -27,7 +42,8 @@ def render(folder: Path, **variables: Any) -> str:
     template = (layout.roles() / "host_base/templates/bare.sh.j2").read_text(encoding="utf-8")
     defaults: dict[str, Any] = {
         "_host_base_act": True, "ansible_check_mode": False, "host_base_scope": "system",
-        "host_base_apt_lock_timeout": 0,
+        "host_base_apt_lock_timeout": 0, "host_base_state_dir": str(folder / "state"),
+        "_host_base_dpkg": str(folder / "dpkg"), "_host_base_marks": str(folder / "marks"),
         "_host_base_anchors": str(folder / "anchors"),
         "_host_base_apt_mirror_file": str(folder / "apt/mirror.list"),
         "_host_base_apt_proxy_file": str(folder / "apt/90proxy"), "_host_base_certificates": [],
@@ -56,6 +72,9 @@ def box(tmp_path: Path) -> Path:
         "dpkg-query": 'for name; do :; done; [ -e "$BOX/installed/$name" ] && echo "${STATE:-ii} "',
         "apt-get": 'echo "$*" >> "$BOX/apt.log"; [ ! -e "$BOX/fail" ] || { cat "$BOX/fail"; exit 100; }\n'
         'echo "$no_proxy" > "$BOX/no_proxy"\n'
+        'case "$*" in *" --simulate "*) echo "Inst libnew (1 Debian [all])"; shift 9; for name; do\n'
+        '[ -e "$BOX/installed/$name" ] || echo "Inst $name (1 Debian [all])"\n'
+        "done; exit ;; esac\n"
         'case "$*" in *" update") [ ! -e "$BOX/no-lists" ] || exit 100 ;; esac\n'
         'case "$*" in *" install "*) for name; do case "$name" in */*) ;; *) '
         ': > "$BOX/installed/$name" ;; esac; done ;; esac',
@@ -63,6 +82,8 @@ def box(tmp_path: Path) -> Path:
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     (tmp_path / "uid").write_text("0\n")
+    (tmp_path / "dpkg").mkdir()
+    (tmp_path / "dpkg/status").write_text("as it was\n")
     return tmp_path
 
 
@@ -86,12 +107,56 @@ def test_a_bare_box_gets_what_it_needs(box: Path) -> None:
     assert run(box) == {
         "changed": "install python3 ca-certificates libgomp1", "python": "yes", "apt": "yes",
         "packages": "python3 ca-certificates libgomp1",
-        "needs": "python3 ca-certificates libgomp1",
+        "needs": "python3 ca-certificates libgomp1", "noted": "yes",
     }  # fmt: skip
-    update, installing = (box / "apt.log").read_text().splitlines()
+    update, simulating, installing = (box / "apt.log").read_text().splitlines()
     assert update.endswith("update")
+    assert "--simulate" in simulating
     assert installing.endswith("install --no-install-recommends python3 ca-certificates libgomp1")
     assert "DPkg::Lock::Timeout=0" in installing
+
+
+def kept(box: Path) -> dict[str, str]:
+    """What was noted, by the path below the role's folder of saved things."""
+    folder = box / "state/saved/host_base"
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_there_is_noted_before_anything_comes(box: Path) -> None:
+    (box / "marks").write_text("auto\n")
+    (box / "dpkg/updates").mkdir()
+    (box / "dpkg/updates/0001").write_text("journal\n")
+    (box / "anchors").mkdir()
+    (box / "anchors/provisioner-1.crt").write_text("pem\n")
+    pems = [str(box / "anchors/provisioner-1.crt"), str(box / "anchors/provisioner-2.crt")]
+    given: dict[str, Any] = {"_host_base_certificates": ["PEM", "PEM"], "_host_base_certificate_paths": pems}
+    noted = {
+        "before/status": "as it was\n",
+        "before/extended_states": "auto\n",
+        "before/updates-0001": "journal\n",
+        "planned.json": '{"names": ["libnew", "python3", "ca-certificates", "libgomp1"]}\n',
+        "new": pems[1] + "\n",
+    }
+    run(box, **given)
+    assert kept(box) == noted
+    modes = [oct((box / path).stat().st_mode & 0o777) for path in ("state", "state/saved")]
+    assert modes == ["0o755", "0o700"]
+    # A run that was cut off goes on, and what was there first stays what was there first.
+    (box / "installed/libgomp1").unlink()
+    (box / "dpkg/status").write_text("half-way\n")
+    assert run(box, **given)["noted"] == "yes"
+    assert kept(box) == noted
+    # What such a run needs beside what the one before brought is put back with that.
+    assert run(box, _host_base_packages=["libgomp1", "other"], **given)["noted"] == "yes"
+    assert kept(box)["planned.json"] == (
+        '{"names": ["libnew", "python3", "ca-certificates", "libgomp1", "other"]}\n'
+    )
+
+
+def test_where_nothing_can_be_noted_nothing_is_changed(box: Path) -> None:
+    (box / "dpkg/status").unlink()
+    assert run(box)["refused"].startswith("what is there cannot be noted: cp: ")
+    assert not list((box / "installed").iterdir())
 
 
 @pytest.mark.parametrize("variables", [{"_host_base_act": False}, {"ansible_check_mode": True}])
@@ -107,6 +172,26 @@ def test_a_finished_box_is_left_alone(box: Path) -> None:
         "python": "yes", "apt": "yes", "packages": "python3 ca-certificates libgomp1", "needs": "",
     }  # fmt: skip
     assert not (box / "apt.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "python"), [("6.6.87.2-microsoft-standard-WSL2", "no"), ("6.12.1", "yes")]
+)
+def test_the_python_of_windows_is_none_of_the_box_emulated(box: Path, kernel: str, python: str) -> None:
+    disk = box / "mnt/c/Python 312"
+    disk.mkdir(parents=True)
+    (disk / "python3").write_text("#!/bin/sh\n")
+    (disk / "python3").chmod(0o755)
+    (box / "bin/cat").unlink()
+    text = f'#!/bin/sh\ncase "$*" in *osrelease) echo {kernel} ;; *) exec /bin/cat "$@" ;; esac\n'
+    (box / "bin/cat").write_text(text)
+    (box / "bin/cat").chmod(0o755)
+    script = render(box, _host_base_act=False).replace("/mnt/[", f"{box}/mnt/[")
+    ended = subprocess.run(
+        ["/bin/sh", "-s"], input=script, capture_output=True, text=True, check=True,
+        env={"PATH": f"{disk}:{box}/bin", "BOX": str(box), "HOME": os.fspath(box)},
+    )  # fmt: skip
+    assert f"provision.python={python}\n" in ended.stdout
 
 
 def test_a_package_that_is_held_back_is_installed_too(box: Path) -> None:
