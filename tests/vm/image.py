@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,15 +150,15 @@ def ensure() -> Image:
 
 def _make(wanted: image.Recipe, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache.folder("vm-images"), prefix="draft-") as scratch:
-        draft, tree, overlay = Path(scratch, "image"), Path(scratch, "tree"), Path(scratch, "overlay")
-        for path in (draft, tree, overlay):
+        draft, tree, laid = Path(scratch, "image"), Path(scratch, "tree"), Path(scratch, "overlay")
+        for path in (draft, tree, laid):
             path.mkdir()
         tar = Path(scratch, "root.tar")
         image.bootstrap(wanted, tar)
         run(["tar", "--directory", str(tree), "--xattrs", "--extract", "--file", str(tar)], timeout=120)
         made = Image(draft)
-        _overlay(made, overlay)
-        run(["sh", "-c", SCRIPT, "sh", str(tree), str(overlay)], timeout=60)
+        overlay(made, laid, MASKED, FILES)
+        run(["sh", "-c", SCRIPT, "sh", str(tree), str(laid)], timeout=60)
         for person in PEOPLE:
             run(["chroot", str(tree), "sh", "-c", users.script(person)], timeout=60)
         _kernel(tree / "boot", made)
@@ -167,13 +168,13 @@ def _make(wanted: image.Recipe, folder: Path) -> None:
         draft.replace(folder)
 
 
-def _overlay(made: Image, folder: Path) -> None:
+def overlay(made: Image, folder: Path, masked: Iterable[str], files: Mapping[str, str]) -> None:
     """Files, masked units and keys, as they lie in the root file system."""
-    for name, text in FILES.items():
+    for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for unit in MASKED:
+    for unit in masked:
         (folder / "etc/systemd/system" / unit).symlink_to("/dev/null")
     for place in ("root/.ssh", "etc/ssh"):
         (folder / place).mkdir(parents=True)
