@@ -25,8 +25,29 @@ self=$(readlink -f -- "${BASH_SOURCE[0]}")
 root=${self%/*}
 locks=("$root/pyproject.toml" "$root/requirements/uv.txt" "$root/requirements/tool.txt" "$root/requirements/dev.txt")
 
-# A checkout of someone else (sudo, a shared or read-only one) stays as it is.
-if [ -O "$root" ] && [ -w "$root" ]; then
+# WSL adds Windows' PATH, whose python3 and git are none of this system's. Its disks are slow, and have no room for
+# links and modes.
+on_windows() { # PATH
+  [ "$wsl" = yes ] || return 1
+  case $1/ in /mnt/[A-Za-z]/*) return 0 ;; esac
+  case $(df --output=fstype -- "$1" 2>/dev/null) in *9p* | *drvfs* | *virtiofs*) return 0 ;; esac
+  return 1
+}
+
+linux_path() {
+  local folder kept='' folders
+  IFS=: read -ra folders <<<"$PATH"
+  for folder in "${folders[@]}"; do
+    on_windows "$folder" || kept=$kept${kept:+:}$folder
+  done
+  printf %s "$kept"
+}
+
+case $(uname -r 2>/dev/null) in *icrosoft*) wsl=yes ;; *) wsl=no ;; esac
+[ "$wsl" = no ] || PATH=$(linux_path)
+
+# A checkout of someone else (sudo, a shared or read-only one) stays as it is, and so does one on Windows' disk.
+if [ -O "$root" ] && [ -w "$root" ] && ! on_windows "$root"; then
   state=$root/.cache/bootstrap
   venv=$root/.venv
 else
@@ -81,6 +102,8 @@ make_environment() { # KIND
   local uv start=$SECONDS
   share_settings
   find_python
+  ! on_windows "$root" ||
+    say "this checkout lies on a disk of Windows, which is slow: clone it below your Linux home for faster starts"
   say "preparing the tool's own environment in $venv (once; about 60 MB, seconds on a fast line)"
   uv=$(python3 -I "$root/provisioner/target/get_uv.py" "$state" --requirement "$root/requirements/uv.txt") || exit 1
   # The half-made one must not be taken for whole, so the stamp goes first and comes last.

@@ -1,4 +1,7 @@
-"""Runs the test tiers this machine can run, in order, one line a tier; says which it could not run and why.
+"""Runs the test tiers this machine can run, one line a tier; says which it could not run and why.
+
+Tiers of different lanes run side by side, as most of what machines take is waiting; what they write is shown
+tier by tier, each when it has ended.
 
 `python -m tests.tiers [TIER...]`, or `./bootstrap.sh test [TIER...]` on a bare machine. A tier asked
 for by name that cannot run has failed; with CI set to a true value so has any that needs no GPU.
@@ -11,16 +14,23 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+from typing import IO
 
+from tests import failures
 from tests.lab import host
 from tests.unit.habits.tree import project_files
 from tests.vm import host as vm_host
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / ".cache/tests"  # pytest's JUnit files, with the time of each test
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class Outcome:
     state: str  # passed, failed, skipped
     seconds: float
     why: str = ""
+    tests: tuple[str, ...] = ()  # those that failed, a line each
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,8 @@ class Tier:
     # Makes the tier possible on a bare machine; where it fails, the tier cannot run.
     prepare: Command | None = None
     required_in_ci: bool = True
+    # Neighbours with lanes run side by side, those of one lane in order; without one, a tier runs alone.
+    lane: str = ""
 
 
 def lint_commands() -> list[Command]:
@@ -76,6 +89,7 @@ def lint_commands() -> list[Command]:
         command("lint-imports", "--cache-dir", ".cache/import-linter"),
         command("shellcheck", *shell),
         command("python", "-m", "scripts.preflight_docs", "--check"),
+        command("python", "-m", "scripts.windows_script", "--check"),
     ]
     if (ROOT / "roles").is_dir():
         commands += [
@@ -98,14 +112,17 @@ LAB = command("python", "-m", "tests.lab", "prepare")
 
 
 def lab_commands() -> list[Command]:
-    """Two files at a time: most of a run is waiting. The slow unit tests fetch packages, as this tier may."""
-    return [
-        command("pytest", "-n", "2", "--dist", "loadfile", "tests/lab", "tests/integration"),
-        command("pytest", "tests/unit", "-m", "slow"),
-    ]
+    """Two files at a time: most of a run is waiting."""
+    return [command("pytest", "-n", "2", "--dist", "loadfile", "tests/lab", "tests/integration")]
+
+
+def slow_commands() -> list[Command]:
+    """Unit tests that fetch packages or load a model."""
+    return [command("pytest", "tests/unit", "-m", "slow")]
 
 
 VM = command("python", "-m", "tests.vm", "prepare")
+RESTARTING = ("tests/vm/test_driver.py", "tests/vm/test_mishaps.py")
 
 
 def lab_obstacle() -> str | None:
@@ -126,8 +143,14 @@ def unmendable(found: Sequence[str], prepare: str) -> str | None:
 
 
 def vm_commands() -> list[Command]:
-    """In one process: its threads boot as many machines at a time as there are cores."""
-    return [command("pytest", "tests/vm")]
+    """The states in one process, whose threads boot as many machines at a time as there are cores; machines
+    that restart in one each.
+    """
+    aside = [f"--ignore={path}" for path in RESTARTING]
+    return [
+        command("pytest", "tests/vm", *aside),
+        command("pytest", "-n", "2", "--dist", "loadfile", *RESTARTING),
+    ]
 
 
 def scenarios() -> list[Path]:
@@ -155,9 +178,17 @@ def gpu_obstacle() -> str | None:
 TIERS = (
     Tier("lint", "style, types, YAML, Ansible, import contracts, shell, role READMEs", lint_commands),
     Tier("unit", "no root, no network", unit_commands),
-    Tier("lab", "the command line against fresh machines", lab_commands, lab_obstacle, LAB),
-    Tier("vm", "preflight against real firmware, booted", vm_commands, vm_obstacle, VM),
-    Tier("molecule", "each role on its own fresh machine", molecule_commands, molecule_obstacle, LAB),
+    Tier("lab", "the command line against fresh machines", lab_commands, lab_obstacle, LAB, lane="lab"),
+    Tier("slow", "unit tests that fetch packages or load models", slow_commands, lane="roles"),
+    Tier("vm", "real firmware and kernels, booted", vm_commands, vm_obstacle, VM, lane="roles"),
+    Tier(
+        "molecule",
+        "each role on its own fresh machine",
+        molecule_commands,
+        molecule_obstacle,
+        LAB,
+        lane="roles",
+    ),
     Tier("gpu", "a real GPU", lambda: [command("pytest", "tests/gpu")], gpu_obstacle, required_in_ci=False),
 )
 
@@ -175,33 +206,101 @@ def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}"}
 
 
-def run_tier(tier: Tier, *, required: bool, say: Callable[[str], None]) -> Outcome:
-    """Runs one tier; its commands write to the terminal, so each one's own summary stays visible.
+# What prepares machines does so once for all tiers; what comes second finds it done.
+_PREPARING = threading.Lock()
+
+
+def run_tier(
+    tier: Tier, *, required: bool, say: Callable[[str], None], output: IO[str] | None = None
+) -> Outcome:
+    """Runs one tier; its commands write to the terminal, or to `output`, so each one's own summary is there.
 
     A `required` tier that cannot run has failed.
     """
     start = time.monotonic()
+    failing: list[str] = []
 
     def run(one: Command) -> int:
         say(f"── {tier.name}: {one}")
+        argv = resolve(one.argv)
+        if one.argv[0] == "pytest":
+            RESULTS.mkdir(parents=True, exist_ok=True)
+            path = RESULTS / f"{tier.name}.xml"
+            code = started([*argv, failures.option(path)], one)
+            failing.extend(failures.failed(path))
+            return code
+        return started(argv, one)
+
+    def started(argv: Sequence[str], one: Command) -> int:
         try:
             return subprocess.run(
-                resolve(one.argv), cwd=one.cwd, env=child_environment(os.environ), check=False
+                argv,
+                cwd=one.cwd,
+                env=child_environment(os.environ),
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                check=False,
             ).returncode
         except FileNotFoundError:
             return 127
 
     def ended(state: str, why: str = "") -> Outcome:
-        return Outcome(tier.name, state, time.monotonic() - start, why)
+        return Outcome(tier.name, state, time.monotonic() - start, why, tuple(failing))
 
     obstacle = tier.obstacle()
-    if obstacle is None and tier.prepare is not None and (code := run(tier.prepare)) != 0:
-        obstacle = f"{tier.prepare} (exit {code})"
+    if obstacle is None and tier.prepare is not None:
+        with _PREPARING:
+            if (code := run(tier.prepare)) != 0:
+                obstacle = f"{tier.prepare} (exit {code})"
     if obstacle is not None:
         return ended("failed" if required else "skipped", f"cannot run: {obstacle}")
     results = [(one, run(one)) for one in tier.commands()]
     failed = [f"{one} (exit {code})" for one, code in results if code != 0]
     return ended("failed" if failed else "passed", "; ".join(failed))
+
+
+def run_tiers(tiers: Sequence[Tier], required: Callable[[Tier], bool]) -> list[Outcome]:
+    """Runs all tiers, those with lanes side by side with their neighbours; the outcomes in their order."""
+    outcomes: dict[str, Outcome] = {}
+    for laned, group in groupby(tiers, key=lambda tier: bool(tier.lane)):
+        found = list(group)
+        lanes = {tier.lane: [one for one in found if one.lane == tier.lane] for tier in found}
+        if not laned or len(lanes) == 1:
+            ran = [run_tier(tier, required=required(tier), say=_say) for tier in found]
+        else:
+            with ThreadPoolExecutor(len(lanes)) as pool:
+                ran = [
+                    one
+                    for many in pool.map(lambda lane: list(_in_turn(lane, required)), lanes.values())
+                    for one in many
+                ]
+        outcomes.update({one.tier: one for one in ran})
+    return [outcomes[tier.name] for tier in tiers]
+
+
+def _in_turn(tiers: Sequence[Tier], required: Callable[[Tier], bool]) -> Iterator[Outcome]:
+    """The tiers of one lane; what each writes is shown as a whole when it has ended."""
+    for tier in tiers:
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+            outcome = run_tier(tier, required=required(tier), say=_saying(output), output=output)
+            output.seek(0)
+            _say(output.read() + line(outcome))
+        yield outcome
+
+
+def _saying(output: IO[str]) -> Callable[[str], None]:
+    """Tells who waits what begins, and writes the same between the commands' own lines."""
+
+    def say(text: str) -> None:
+        _say(f"{text}  (what it says follows when the tier has ended)")
+        output.write(text + "\n")
+        output.flush()
+
+    return say
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def line(outcome: Outcome) -> str:
@@ -235,15 +334,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{tier.name:<9} {tier.what}" + (f" (cannot run here: {obstacle})" if obstacle else ""))
         return 0
     ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-    outcomes = [
-        run_tier(
-            tier,
-            required=tier.name in options.tier or (ci and tier.required_in_ci),
-            say=lambda text: print(text, flush=True),
-        )
-        for tier in wanted
-    ]
+    outcomes = run_tiers(wanted, lambda tier: tier.name in options.tier or (ci and tier.required_in_ci))
     print()
+    # Once more at the end: what a tier wrote may be thousands of lines further up.
+    for outcome in outcomes:
+        for test in outcome.tests:
+            print(f"failed in {outcome.tier}: {test}")
     for outcome in outcomes:
         print(line(outcome))
     print(summary(outcomes))

@@ -20,6 +20,7 @@ VERBS = {
     "verify": "Compare machines with their receipts, item by item; changes nothing.",
     "facts": "Show what the probe reads on machines.",
     "smoke": "Let the model on machines answer again, now.",
+    "down": "Take off what was put on, and put back what was there before.",
     "profiles": "List what can be provisioned: size, licence and needs.",
 }
 

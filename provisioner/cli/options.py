@@ -66,6 +66,11 @@ _WHAT = (
         help="PEM file of a company's certificate authority; may be repeated.",
     ),
 )
+_SYSTEM = (
+    click.option("--cuda", metavar="VERSION", help="A toolkit, such as 12.8, none, or auto."),
+    click.option("--branch", metavar="NUMBER", help="A driver's branch, such as 580, keep, or auto."),
+    click.option("--route", metavar="WAY", help="How driver and toolkit are installed, such as runfile."),
+)
 upgrade = click.option(
     "--upgrade", is_flag=True, help="Take what is newer, where what is there would still do."
 )
@@ -86,6 +91,7 @@ class Where:
     inventories: tuple[str, ...]
     limit: str | None
     access: Access
+    asked_password: bool = False
 
 
 def where(command: Command) -> Command:
@@ -100,6 +106,30 @@ def what(command: Command) -> Command:
     for option in reversed(_WHAT):
         command = option(command)
     return command
+
+
+def system(command: Command) -> Command:
+    """The options that choose driver and toolkit; `system_from` reads them."""
+    for option in reversed(_SYSTEM):
+        command = option(command)
+    return command
+
+
+def system_from(options: dict[str, Any], variables: dict[str, Any]) -> None:
+    """Take this group's options out of `options`, into the variables of roles that they are short for.
+
+    Raises UsageError for what nobody knows, and for what is said twice.
+    """
+    from provisioner.compat import wanted
+
+    short = {name: options.pop(name) for name in ("cuda", "branch", "route")}
+    for variable, text in wanted.said(short["cuda"], short["branch"], short["route"]).items():
+        if variables.setdefault(variable, text) != text:
+            option = next(name for name, said in short.items() if said == text)
+            raise UsageError(
+                f"--{option} {text} and --set {variable}={variables[variable]}", hint="say one of them"
+            )
+    wanted.wanted(variables)
 
 
 def judged(command: Command) -> Command:
@@ -136,6 +166,7 @@ def where_from(options: dict[str, Any]) -> Where:
     if limit and not inventories:
         raise UsageError("--limit without -i", hint="--limit picks hosts of an inventory; name it with -i")
     password_file: Path | None = options.pop("become_password_file")
+    ask = options.pop("ask_become_pass")
     return Where(
         hosts=hosts,
         inventories=inventories,
@@ -143,8 +174,9 @@ def where_from(options: dict[str, Any]) -> Where:
         access=Access(
             ssh_config=_existing(options.pop("ssh_config"), "--ssh-config"),
             accept_new_host_keys=options.pop("accept_new_host_keys"),
-            become_password=_password(ask=options.pop("ask_become_pass"), file=password_file),
+            become_password=_password(ask=ask, file=password_file),
         ),
+        asked_password=ask and password_file is None,
     )
 
 
@@ -159,6 +191,8 @@ def settings_from(options: dict[str, Any], where: Where) -> Settings:
         certificates = own_authorities(os.environ.get("SSL_CERT_FILE"))
     if certificates:
         variables["host_base_ca_certificates"] = certificates
+    if "branch" in options:
+        system_from(options, variables)
     profile, model = options.pop("profile"), options.pop("model")
     # What cannot be meant is said before any machine is asked.
     wanted = profiles.load(profile or profiles.DEFAULT_WITHOUT_GPU, overrides)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from provisioner.cli import boxes, options, output
 from provisioner.errors import ProvisionError, UsageError
+
+if TYPE_CHECKING:  # help needs no planner
+    from provisioner.compat.outline import Terms
+    from provisioner.compat.request import Settings
+    from provisioner.compat.ways import Wish
 
 RUNTIMES = ("transformers", "vllm", "llama", "sglang")
 SOURCES = ("hf:", "modelscope:", "https:", "http:", "path:")
@@ -30,9 +35,7 @@ OF_RECORDED = "recorded"
 )
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Requests at a time.")
 @click.option("--images", type=click.IntRange(0), default=0, show_default=True, help="In each request.")
-@click.option("--cuda", metavar="VERSION", help="A toolkit, such as 12.8, or none.")
-@click.option("--branch", metavar="NUMBER", help="A driver's branch, such as 580, or keep.")
-@click.option("--route", metavar="WAY", help="How driver and toolkit are installed, such as runfile.")
+@options.system
 @options.require_gpu
 @options.upgrade
 @click.option("--why", is_flag=True, help="Show what it rests on: each fact, its source and how sure it is.")
@@ -84,10 +87,15 @@ def command(model: str | None, why: bool, html: Path | None, as_json: bool, **re
 class _Settings:
     """What is the same for every box."""
 
-    profile: str | None
-    overrides: Mapping[str, Any]
-    wish: Any
-    terms: Any
+    said: Settings
+    wish: Wish
+
+    @property
+    def terms(self) -> Terms:
+        """What is asked for beside the model, where nothing is remembered."""
+        from provisioner.compat.plan import terms_of
+
+        return terms_of(self.said)
 
 
 Planner = Callable[[Any], Any]
@@ -95,38 +103,34 @@ Planner = Callable[[Any], Any]
 
 def _planner(model: str | None, said: dict[str, Any]) -> Planner:
     """Facts → Outline. What cannot be meant is said, and headers are read, before any machine is asked."""
-    from provisioner import profiles
-    from provisioner.compat.described import described
-    from provisioner.compat.outline import Terms, of_profile
+    from provisioner.compat.request import Settings
+    from provisioner.compat.wanted import PLANNED
     from provisioner.compat.ways import Wish, quantization
     from provisioner.sizing.model import Load
 
     overrides, variables = options.assigned(said["assignments"])
-    if variables:
+    others = [name for name in variables if name not in PLANNED]
+    if others:
         raise UsageError(
-            f"--set {next(iter(variables))}: a variable of a role, which no plan goes by",
-            hint="say it to provision up; here --set takes fields of a profile, such as requires.cores",
+            f"--set {others[0]}: a variable of a role, which no plan goes by",
+            hint="say it to provision up; here --set takes fields of a profile, such as requires.cores, and "
+            "what is asked of driver and toolkit, such as nvidia_driver_modules",
         )
+    options.system_from(said, variables)
     if said["quantization"]:
         quantization(said["quantization"])
     settings = _Settings(
-        profile=said["profile"],
-        overrides=overrides,
+        said=Settings(
+            profile=said["profile"],
+            profile_overrides=overrides,
+            variables=variables,
+            require_gpu=said["require_gpu"],
+            upgrade=said["upgrade"],
+        ),
         wish=Wish(
             said["runtime"], said["quantization"], Load(said["context"], said["batch"], said["images"])
         ),
-        terms=Terms(
-            said["cuda"],
-            said["require_gpu"],
-            said["upgrade"],
-            own_lock="environment.lock" in overrides,
-            branch=said["branch"],
-            route=said["route"],
-        ),
     )
-    if said["cuda"] or said["branch"] or said["route"]:
-        # What nobody knows is said before any machine is asked, and of none.
-        of_profile(described(), profiles.load(profiles.DEFAULT_WITH_GPU), Wish(), settings.terms)
     return _of_default(settings) if model is None else _of_named(model, settings)
 
 
@@ -136,11 +140,12 @@ def _of_named(model: str, settings: _Settings) -> Planner:
     from provisioner.nearest import nearest_hint
     from provisioner.sizing import catalogue
 
-    base = profiles.load(settings.profile, settings.overrides) if settings.profile else None
+    named, overrides = settings.said.profile, settings.said.profile_overrides
+    base = profiles.load(named, overrides) if named else None
     of_a_profile = model in profiles.names() or model.endswith((".yml", ".yaml"))
-    if settings.overrides and base is None and not of_a_profile:
+    if overrides and base is None and not of_a_profile:
         raise UsageError(
-            f"--set {next(iter(settings.overrides))}: {model} has no profile that it would change",
+            f"--set {next(iter(overrides))}: {model} has no profile that it would change",
             hint="say whose settings it takes: --profile NAME",
         )
     if model.startswith(SOURCES):
@@ -149,11 +154,9 @@ def _of_named(model: str, settings: _Settings) -> Planner:
         found = checkpoint(model, base.runtime if base else settings.wish.runtime or "transformers")
         return lambda facts: of_model(facts, found.name, found.shape, settings.wish, settings.terms, base)
     if of_a_profile:
-        if base is not None and settings.profile != model:
-            raise UsageError(
-                f"{model} and --profile {settings.profile}: two profiles", hint="say one of them"
-            )
-        profile = profiles.load(model, settings.overrides)
+        if base is not None and named != model:
+            raise UsageError(f"{model} and --profile {named}: two profiles", hint="say one of them")
+        profile = profiles.load(model, overrides)
         return lambda facts: of_profile(facts, profile, settings.wish, settings.terms)
     known = {name.lower(): name for name in catalogue.known()}
     if model.lower() not in known:
@@ -168,19 +171,17 @@ def _of_named(model: str, settings: _Settings) -> Planner:
 def _of_default(settings: _Settings) -> Planner:
     from provisioner import profiles
     from provisioner.compat.choose import choose
-    from provisioner.compat.plan import route_note
-    from provisioner.compat.request import Settings, blaming_the_box, remembered
+    from provisioner.compat.plan import route_note, terms_of
+    from provisioner.compat.request import blaming_the_box, remembered
 
-    if settings.profile is not None:
-        profiles.load(settings.profile, settings.overrides)
-    said = Settings(
-        profile=settings.profile, profile_overrides=settings.overrides, upgrade=settings.terms.upgrade
-    )
+    said = settings.said
+    if said.profile is not None:
+        profiles.load(said.profile, said.profile_overrides)
 
     def plan(facts: Any) -> Any:
         asked = remembered(facts, said)
         with blaming_the_box(said, asked):
-            choice = choose(facts, asked, settings.terms, settings.wish)
+            choice = choose(facts, asked, terms_of(asked), settings.wish)
             if not choice.outline.possible:
                 return choice.outline
             notes = (*route_note(facts, choice), *choice.outline.notes)

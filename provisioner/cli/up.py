@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
-from provisioner.cli import options, output
+from provisioner.cli import going_on, options, output
 from provisioner.engine.gate import gate
 from provisioner.engine.preflight import Terms
+from provisioner.engine.reboot import PATIENCE_SECONDS, Restarts, held_up
 from provisioner.engine.share import outlook
 from provisioner.engine.survey import Surveyed, survey
-from provisioner.errors import Interrupted, ProvisionError
+from provisioner.errors import Interrupted, ProvisionError, UsageError
 from provisioner.report.result import HostResult, RunResult, Status
 from provisioner.report.terminal import Terminal
 from provisioner.secrecy import masked_arguments
@@ -24,48 +25,75 @@ from provisioner.secrecy import masked_arguments
 @click.command("up")
 @options.where
 @options.what
+@options.system
 @click.option(
     "--check", is_flag=True, help="Show what would change; change nothing; exit 5 if anything would."
 )
 @options.upgrade
 @options.judged
 @click.option("--no-share", is_flag=True, help="Let each host fetch its weights by itself.")
+@click.option("--no-reboot", is_flag=True, help="Never restart a machine; exit 6 where one is needed.")
+@click.option("--reboot", is_flag=True, help="Restart this machine too, if needed, and go on after it.")
+@click.option(
+    "--reboot-timeout",
+    type=click.IntRange(min=1),
+    default=int(PATIENCE_SECONDS),
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a machine may take to restart.",
+)
 @options.as_json
-def command(check: bool, no_share: bool, as_json: bool, **rest: Any) -> int:
+def command(
+    check: bool,
+    no_share: bool,
+    no_reboot: bool,
+    reboot: bool,
+    reboot_timeout: int,
+    as_json: bool,
+    **rest: Any,
+) -> int:
     """Find out what machines are, show what will change, change it, and let the model answer.
 
-    Run again it confirms in about a second that there is nothing to do. Interrupting it loses nothing.
+    Run again it confirms in about a second that there is nothing to do. Interrupting it loses nothing. Where
+    a driver or a kernel option needs it, machines reached over SSH are restarted; this one is with --reboot.
     """
     started = time.monotonic()
     where = options.where_from(rest)
     settings = options.settings_from(rest, where)
     purpose, ignore = options.judged_from(rest)
     terms = Terms(purpose, ignore)
+    if reboot and no_reboot:
+        raise UsageError("--reboot and --no-reboot together", hint="say one of them")
+    goes_on = going_on.from_command_line(sys.argv[1:], where) if reboot else None
+    restarts = Restarts(elsewhere=not no_reboot, patience=float(reboot_timeout))
     terminal = Terminal(sys.stderr if as_json else sys.stdout)
-    hosts = gate(survey(options.transports(where), settings), terms)
+    hosts = gate(held_up(survey(options.transports(where), settings), restarts), terms)
     _show(hosts, terminal, check=check)
     drifted = [host for host in hosts if host.result.status is Status.DRIFTED]
     if check and not no_share:
         for text in outlook(hosts):
             terminal.line(text)
     if check or not drifted:
-        result = RunResult(
-            "up", [_unacted(host.result) for host in hosts], seconds=time.monotonic() - started
-        )
+        unacted = [_unacted(host.result) for host in hosts]
+        ended = going_on.said(unacted, hosts, None if check else goes_on)
+        result = RunResult("up", ended, seconds=time.monotonic() - started)
     else:
-        result = _act(hosts, settings, terms, where, terminal, started, share=not no_share)
-    for ended in result.hosts:
+        result = _act(hosts, settings, terms, where, terminal, started, not no_share, restarts, goes_on)
+    for host in result.hosts:
         # What ended the whole run is said once, below.
-        if result.error is None or ended.error != result.error.message:
-            terminal.ended(ended)
-    return output.finish(result, terminal, as_json=as_json)
+        if result.error is None or host.error != result.error.message:
+            terminal.ended(host)
+    code = output.finish(result, terminal, as_json=as_json)
+    if goes_on is not None and not check:
+        going_on.restart(result.hosts, hosts)
+    return code
 
 
 def _show(hosts: list[Surveyed], terminal: Terminal, *, check: bool = False) -> None:
     for host in hosts:
         terminal.found(host.result)
         terminal.findings(host.result)
-        if host.result.status is not Status.BLOCKED:
+        if host.result.status not in (Status.BLOCKED, Status.REBOOT):
             terminal.changes(host.result, "would run" if check else "will run")
 
 
@@ -89,8 +117,9 @@ def _act(
     where: options.Where,
     terminal: Terminal,
     started: float,
-    *,
     share: bool,
+    restarts: Restarts,
+    goes_on: going_on.GoesOn | None,
 ) -> RunResult:
     from provisioner.engine.converge import converge, give_python, plan_record
     from provisioner.engine.journal import Journal, new_run_id
@@ -112,7 +141,9 @@ def _act(
             hosts = gate(hosts, terms)
             terminal.settle()
             _show([host for host in hosts if host.result.name in bare and _to_show(host)], terminal)
-        for ended in converge(hosts, settings, sink, run=run, access=where.access, share=share):
+        for ended in converge(
+            hosts, settings, sink, run=run, access=where.access, share=share, restarts=restarts
+        ):
             done[ended.name] = ended
     except ProvisionError as caught:
         error = caught
@@ -121,6 +152,7 @@ def _act(
     finally:
         terminal.settle()
         results = [done.get(host.result.name) or _cut(host.result, error) for host in hosts]
+        results = going_on.said(results, hosts, goes_on if error is None else None)
         result = RunResult(
             "up",
             results,

@@ -32,7 +32,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One event on one host. `at` is epoch seconds; `data` is progress or a role's result.
+    """One event on one host. `at` is epoch seconds; `data` is progress, a role's result, or why it
+    waits for a restart (`reboot`).
 
     `message` is what a role said, or what went wrong in one line; `hint` is the next step, if one was named.
     """
@@ -71,7 +72,7 @@ def translate(raw: Mapping[str, Any]) -> Event | None:
     elif kind is Kind.UNREACHABLE:
         message, hint = _loss(result)
     if kind is Kind.OK and data.get("task_action") in DEBUG:
-        kind, message = Kind.SAID, str(result.get("msg") or "")
+        kind, message = Kind.SAID, _words(result)
     return Event(
         kind=kind,
         host=str(data.get("host", "")),
@@ -79,8 +80,23 @@ def translate(raw: Mapping[str, Any]) -> Event | None:
         task=str(data.get("task", "")),
         message=without_logins(message),
         hint=without_logins(hint),
-        data={"result": result["result"]} if isinstance(result.get("result"), dict) else {},
+        data=_told(result),
     )
+
+
+def _words(result: Mapping[str, Any]) -> str:
+    """What a debug task says; with a loop, what each of its items does, a line each."""
+    items = result.get("results")
+    said = [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else [result]
+    return "\n".join(str(item["msg"]) for item in said if item.get("msg") and not item.get("skipped"))
+
+
+def _told(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task found that others go by: a role's result, or why it waits for a restart."""
+    told: dict[str, Any] = {"result": result["result"]} if isinstance(result.get("result"), dict) else {}
+    if isinstance(result.get("reboot"), str):
+        told["reboot"] = without_logins(result["reboot"])
+    return told
 
 
 def _loss(result: Mapping[str, Any]) -> tuple[str, str]:

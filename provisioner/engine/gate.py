@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from provisioner.compat import Plan
+from provisioner.compat.knowledge import system_sizes
 from provisioner.drift import RoleDrift
 from provisioner.engine import preflight
 from provisioner.engine.preflight import Terms
@@ -20,7 +21,9 @@ from provisioner.report.preflight import PreflightHost
 from provisioner.report.result import HostResult, Status
 
 # Roles that fetch something.
-FETCH = {"python_env", "model_weights"}
+FETCH = {
+    "nvidia_repository", "nvidia_driver", "cuda_toolkit", "python_env", "model_weights",
+}  # fmt: skip
 
 
 def gate(hosts: Sequence[Surveyed], terms: Terms) -> list[Surveyed]:
@@ -35,6 +38,9 @@ def gate(hosts: Sequence[Surveyed], terms: Terms) -> list[Surveyed]:
 def _looked_at(host: Surveyed, terms: Terms) -> Surveyed:
     result = host.result
     if result.status is not Status.DRIFTED or host.bare or result.facts is None:
+        return host
+    if result.restart is not None:
+        # The run that the restart is for was let through; what it put there is not live yet.
         return host
     needs = needs_of(host.plan, result.drift, result.facts)
     terms = replace(terms, needs=needs, network=False)
@@ -71,5 +77,24 @@ def needs_of(plan: Plan, drifts: Sequence[RoleDrift], facts: Facts) -> Needs:
         disk_bytes=0 if there else wanted.disk_bytes,
         weights=plan.places.state,
         gpu=gpu,
+        driver=installs_driver(plan, todo),
+        system_bytes=_system_bytes(plan, todo, facts),
         downloads=bool(todo & FETCH),
     )
+
+
+def installs_driver(plan: Plan, todo: Collection[str]) -> bool:
+    """Whether a driver is going to be installed."""
+    told = plan.roles.get("nvidia_driver", {})
+    return "nvidia_driver" in todo and told["nvidia_driver_action"] == "install"
+
+
+def _system_bytes(plan: Plan, todo: Collection[str], facts: Facts) -> int:
+    """What driver and toolkit take that are not there yet."""
+    wanted = []
+    if installs_driver(plan, todo):
+        wanted.append(("nvidia_driver", "driver", plan.roles["nvidia_driver"]["nvidia_driver_route"]))
+    if "cuda_toolkit" in todo and plan.roles["cuda_toolkit"]["cuda_toolkit_release"]:
+        wanted.append(("cuda_toolkit", "toolkit", plan.roles["cuda_toolkit"]["cuda_toolkit_way"]))
+    new = {(what, way) for role, what, way in wanted if facts.receipt(role, plan.scope) is None}
+    return sum(size.bytes for size in system_sizes() if (size.what, size.route) in new)

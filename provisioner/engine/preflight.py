@@ -7,14 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import ProvisionError
 from provisioner.hosts.gather import probe_all
 from provisioner.hosts.transport import Transport
 from provisioner.preflight.needs import ALONE, Needs
-from provisioner.preflight.request import ENTRY, audit_request
+from provisioner.preflight.request import ENTRY, probe_request
 
 if TYPE_CHECKING:
     from provisioner.preflight.purpose import Purpose
@@ -78,29 +77,19 @@ def audit_recorded(root: str, terms: Terms) -> PreflightHost:
 
 
 def request(terms: Terms) -> dict[str, Any]:
-    """What the probe is asked: no receipts, which may take long to compare, but the audit."""
-    volumes = [terms.needs.weights] if terms.needs.weights else []
+    """What the probe is asked on these terms."""
     asked = None
     if terms.network:
         from provisioner.profiles.mirrors import mirrors
 
         asked = mirrors()
-    audit = {
-        **audit_request(volumes, asked),
-        "now": time.time(),
-        "boot": _boot_id(),
-        "skip": [] if terms.packages else [PACKAGES],
-        "bench": {"path": terms.needs.weights} if terms.bench else None,
-    }
-    return {"receipts": [], "root": "/", "audit": audit}
-
-
-def _boot_id() -> str:
-    """Changes with each start of this kernel, whose clock its containers share; "" where it is no Linux."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    weights = terms.needs.weights
+    return probe_request(
+        [*([weights] if weights else []), *(["/usr"] if terms.needs.system_bytes else [])],
+        asked,
+        skip=[] if terms.packages else [PACKAGES],
+        bench=weights if terms.bench else None,
+    )
 
 
 def judged(

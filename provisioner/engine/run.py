@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,14 @@ class HostJob:
 
 @dataclass(frozen=True)
 class HostOutcome:
-    """How a host ended: `error` is None when every role finished."""
+    """How a host ended: `error` is None when no role failed; `reboot` says why some wait for a restart."""
 
     host: str
     error: str | None
     role: str = ""
     changed: int = 0
     hint: str | None = None
+    reboot: str | None = None
 
 
 def run_roles(
@@ -63,12 +64,15 @@ def run_roles(
     names = inventory_names([job.name for job in jobs])
     ended: dict[str, HostOutcome] = {}
     changed = dict.fromkeys(names.values(), 0)
+    reboots: dict[str, list[str]] = {name: [] for name in names.values()}
 
     def on_event(raw: dict[str, Any]) -> bool:
         event = translate(raw)
         if event is not None and event.host in names:
             event = Event(**{**vars(event), "host": names[event.host]})
             changed[event.host] += event.kind is Kind.CHANGED
+            if "reboot" in event.data and event.data["reboot"] not in reboots[event.host]:
+                reboots[event.host].append(event.data["reboot"])
             if event.kind in (Kind.FAILED, Kind.UNREACHABLE):
                 ended[event.host] = HostOutcome(
                     event.host, event.message, event.role, changed[event.host], event.hint or None
@@ -95,7 +99,13 @@ def run_roles(
             raise Interrupted
         if runner.status != "successful" and not ended:
             raise ProvisionError("Ansible could not run", hint=_last_words(folder))
-    return {name: ended.get(name, HostOutcome(name, None, changed=changed[name])) for name in names.values()}
+    return {
+        name: replace(
+            ended.get(name, HostOutcome(name, None, changed=changed[name])),
+            reboot="; ".join(reboots[name]) or None,
+        )
+        for name in names.values()
+    }
 
 
 def _arguments(become_password: str | None, check: bool) -> Iterator[str]:

@@ -116,6 +116,7 @@ def judge(
         drift=drifts,
         seconds=seconds,
         smoke=smoke_result(facts, plan),
+        restart=facts.restart_wanted(plan.scope),
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # each page's own parts are loaded when it is written
 def write_page(result: RunResult, path: Path) -> None:
     """Render the result of a run to `path`, with the plan and the findings of each host that has them."""
     from provisioner.report import preflight_words
+    from provisioner.report.doing import doing
     from provisioner.report.picture import bars
     from provisioner.report.plan import PlannedHost
     from provisioner.report.plan_words import blocks
@@ -30,7 +31,7 @@ def write_page(result: RunResult, path: Path) -> None:
     def audited(host: HostResult) -> PreflightHost:
         return PreflightHost(host.name, host.facts, host.preflight)
 
-    _write(
+    write(
         "report.html.j2",
         path,
         result=result,
@@ -39,6 +40,7 @@ def write_page(result: RunResult, path: Path) -> None:
         blocks=told,
         bars=bars,
         audited=audited,
+        doing=doing,
     )
 
 
@@ -47,7 +49,7 @@ def write_plan_page(hosts: Sequence[PlannedHost], path: Path) -> None:
     from provisioner.report.picture import bars
     from provisioner.report.plan_words import blocks
 
-    _write("plan.html.j2", path, hosts=hosts, words=words, blocks=blocks, bars=bars)
+    write("plan.html.j2", path, hosts=hosts, words=words, blocks=blocks, bars=bars)
 
 
 def write_preflight_page(hosts: Sequence[PreflightHost], path: Path) -> None:
@@ -56,7 +58,7 @@ def write_preflight_page(hosts: Sequence[PreflightHost], path: Path) -> None:
     from provisioner.report.siblings import siblings
 
     many = len(hosts) > 1
-    _write(
+    write(
         "preflight.html.j2",
         path,
         hosts=hosts,
@@ -68,7 +70,8 @@ def write_preflight_page(hosts: Sequence[PreflightHost], path: Path) -> None:
     )
 
 
-def _write(template: str, path: Path, **told: Any) -> None:
+def write(template: str, path: Path, **told: Any) -> None:
+    """Render one of the templates to `path`."""
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     environment = Environment(

@@ -85,7 +85,10 @@ def _decision(outline: Outline) -> Iterator[Block]:
         extra = [(name, "", text) for route in outline.decided.routes for name, text in _extra(route)]
         model, scope = outline.ask.profile.model, outline.decided.scope
         weights = "keep" if weights_stay(outline.facts, scope, model) else "fetch"
-        yield Block("what will be on it", rows=(*routes, *extra, ("weights", weights, _weights(outline))))
+        yield Block(
+            "what provision up would put on it",
+            rows=(*routes, *extra, ("weights", weights, _weights(outline))),
+        )
 
 
 def _extra(route: Route) -> Iterator[tuple[str, str]]:

@@ -13,13 +13,13 @@ from provisioner.drift import RoleDrift
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.facts import Facts
 from provisioner.preflight.judge import Preflight
+from provisioner.report.doing import doing, restart_ahead
+from provisioner.report.frame import Frame
 from provisioner.report.peaks import Peaks, peaks
 from provisioner.report.plan import outline_json, why_not_json
 from provisioner.report.preflight import found_json
 from provisioner.secrecy import masked, without_logins
 from provisioner.sizing.smoke import smoke_budget
-
-SCHEMA = 1
 
 
 class Status(StrEnum):
@@ -31,6 +31,7 @@ class Status(StrEnum):
     WOULD_CHANGE = "would change"
     DRIFTED = "drifted"
     IMPOSSIBLE = "impossible"
+    REBOOT = "restart needed"
     BLOCKED = "blocked"
     FAILED = "failed"
 
@@ -42,6 +43,7 @@ _CODES = {
     Status.WOULD_CHANGE: ExitCode.DRIFT,
     Status.DRIFTED: ExitCode.DRIFT,
     Status.IMPOSSIBLE: ExitCode.PLAN_IMPOSSIBLE,
+    Status.REBOOT: ExitCode.REBOOT_REQUIRED,
     Status.BLOCKED: ExitCode.PREFLIGHT_BLOCKED,
     Status.FAILED: ExitCode.FAILED,
 }
@@ -52,7 +54,7 @@ class HostResult:
     """One host: what was found, what was planned, what differed, how it ended. `seconds` is wall time.
 
     `outline` is what the plan rests on: ways, memory and reasons, for the page. `preflight` is there when
-    something was about to be changed.
+    something was about to be changed. `restart` says why the machine waits for a restart, when it does.
     """
 
     name: str
@@ -69,6 +71,7 @@ class HostResult:
     smoke: Mapping[str, Any] | None = None
     outline: Outline | None = None
     preflight: Preflight | None = None
+    restart: str | None = None
 
     @property
     def peaks(self) -> Peaks | None:
@@ -92,39 +95,15 @@ class HostResult:
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(Frame[HostResult]):
     """One call of a verb over its hosts. `folder` holds the journal and the report of a run that acted.
 
     `error` is what ended the whole run before its hosts had come to their own endings: an interrupt, say.
     """
 
-    verb: str
-    hosts: Sequence[HostResult]
-    run: str | None = None
-    folder: str | None = None
-    seconds: float = 0.0
-    error: ProvisionError | None = None
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """The worst of the hosts', or that of what ended the run."""
-        if self.error is not None:
-            return self.error.code
-        return ExitCode.worst([host.exit_code for host in self.hosts])
-
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON document, schema 1 (docs/json.md)."""
-        return {
-            "schema": SCHEMA,
-            "verb": self.verb,
-            "exit_code": int(self.exit_code),
-            "error": without_logins(self.error.message) if self.error else None,
-            "hint": self.error.hint if self.error else None,
-            "run": self.run,
-            "folder": self.folder,
-            "seconds": round(self.seconds, 3),
-            "hosts": [host_json(host) for host in self.hosts],
-        }
+    def hosts_json(self) -> list[dict[str, Any]]:
+        """Each host of the document."""
+        return [host_json(host) for host in self.hosts]
 
 
 def host_json(host: HostResult) -> dict[str, Any]:
@@ -136,6 +115,7 @@ def host_json(host: HostResult) -> dict[str, Any]:
         "error": without_logins(host.error) if host.error else None,
         "hint": host.hint,
         "role": host.role or None,
+        "restart": host.restart,
         "changed": host.changed,
         "seconds": round(host.seconds, 3),
         "facts": _facts_json(host.facts),
@@ -143,8 +123,14 @@ def host_json(host: HostResult) -> dict[str, Any]:
         "why_not": _why_not_json(host.why_not),
         "preflight": found_json(host.preflight) if host.preflight else None,
         "outline": outline_json(host.outline) if host.outline else None,
+        "restart_ahead": restart_ahead(host.facts, host.plan, host.drift),
         "drift": [
-            {"role": drift.role, "status": drift.status, "items": [asdict(item) for item in drift.items]}
+            {
+                "role": drift.role,
+                "status": drift.status,
+                "does": doing(host.plan, drift.role) if host.plan else None,
+                "items": [asdict(item) for item in drift.items],
+            }
             for drift in host.drift
         ],
         "smoke": dict(host.smoke) if host.smoke else None,

@@ -22,6 +22,7 @@ _COLOURS = {
     Status.ANSWERED: _GREEN,
     Status.WOULD_CHANGE: _YELLOW,
     Status.DRIFTED: _YELLOW,
+    Status.REBOOT: _YELLOW,
     Status.IMPOSSIBLE: _RED,
     Status.BLOCKED: _RED,
     Status.FAILED: _RED,
@@ -69,7 +70,10 @@ class Terminal:
         bare = host.facts is not None and host.facts.python is None
         for drift in host.drift[:1] if bare else host.drift:
             if drift.status != "clean":
-                self.line(f"  {verb} {drift.role}: {words.role_change(drift)}")
+                self.line(f"  {verb} {drift.role}: {words.role_work(host, drift)}")
+        ahead = words.restart_needed(host)
+        if ahead:
+            self.line(f"  {ahead}")
 
     def drift(self, host: HostResult) -> None:
         """Every difference, item by item."""
@@ -89,7 +93,8 @@ class Terminal:
                 self._role[event.host] = event.role
                 self.line(f"{event.host}  {event.role}")
             if event.kind is Kind.SAID:
-                self.line(f"{event.host}    {event.message}")
+                for text in event.message.splitlines():
+                    self.line(f"{event.host}    {text}")
             elif event.kind is Kind.STARTED and event.task:
                 self._show(event.host, event.task)
             elif event.kind in (Kind.FAILED, Kind.UNREACHABLE):
@@ -137,7 +142,7 @@ class Terminal:
         if step:
             self.line(f"  next: {step}")
         if host.exit_code == 0:
-            for text in words.smoke(host):
+            for text in (*words.smoke(host), *filter(None, [words.reached(host)])):
                 self.line(f"  {text}")
 
     def closing(self, result: RunResult) -> None:

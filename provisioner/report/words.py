@@ -85,6 +85,23 @@ def role_change(drift: RoleDrift) -> str:
     return f"{first.what}{more}"
 
 
+def role_work(host: HostResult, drift: RoleDrift) -> str:
+    """What a role is going to do, where that is not the same everywhere, and why it runs."""
+    from provisioner.report.doing import doing
+
+    does = doing(host.plan, drift.role) if host.plan else None
+    why = role_change(drift)
+    return _one_line(f"{does} ({why})" if does else why)
+
+
+def restart_needed(host: HostResult) -> str | None:
+    """That a machine is going to need a restart, said before anything is changed."""
+    from provisioner.report.doing import restart_ahead
+
+    why = restart_ahead(host.facts, host.plan, host.drift)
+    return f"will restart the machine once: {why}" if why else None
+
+
 def progress(data: Mapping[str, Any]) -> str:
     """A job's progress in one line: what, how far, how fast, how long."""
     parts = [str(data.get("phase", ""))]
@@ -184,6 +201,8 @@ def ending(host: HostResult) -> str:
         case Status.DRIFTED:
             things = sum(len(drift.items) for drift in host.drift if drift.status != "clean")
             return f"{count(things, 'thing')} {'differs' if things == 1 else 'differ'} from the receipts"
+        case Status.REBOOT:
+            return f"needs a restart: {_one_line(without_logins(str(host.restart)))}"
         case Status.BLOCKED:
             assert host.preflight is not None
             first, *others = host.preflight.blocking
@@ -212,6 +231,16 @@ def next_step(host: HostResult) -> str | None:
             return "delete the files that are wrong: provision up fetches them, and only them, again"
         return "provision up mends it"
     return host.hint
+
+
+def reached(host: HostResult) -> str | None:
+    """How a machine in WSL, that was just made, is reached: others do not see its own address."""
+    from provisioner.report.result import Status
+
+    if host.status is not Status.DONE or host.facts is None or not host.facts.os.wsl:
+        return None
+    others = "other machines by mirrored networking or a port proxy: docs/windows.md"
+    return f"Windows reaches its ports as localhost, {others}"
 
 
 def closing(result: RunResult) -> str:

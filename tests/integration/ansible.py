@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from provisioner.compat import Settings
-from provisioner.compat.roles import ORDER
 from provisioner.engine.converge import host_job
 from provisioner.engine.events import Event, Kind
 from provisioner.engine.run import run_roles
@@ -19,7 +18,8 @@ def check_mode(machine: Machine) -> list[str]:
     access = Access(ssh_config=str(machine.ssh_config))
     (host,) = survey([connect(parse_host(machine.name), access)], Settings())
     events: list[Event] = []
-    run_roles([host_job(host, access, ORDER)], events.append, run="check", check=True)
+    # Of the roles in the plan: what a machine does not have to have has no receipt either.
+    run_roles([host_job(host, access, list(host.plan.roles))], events.append, run="check", check=True)
     assert events, "Ansible said nothing"
     telling = (Kind.CHANGED, Kind.FAILED, Kind.UNREACHABLE)
     return sorted({event.role for event in events if event.kind in telling})

@@ -56,9 +56,13 @@ class Said:
 
 @dataclass(frozen=True)
 class Provision:
-    """Runs the command with its state under `state`, and with the lab's own network settings."""
+    """Runs the command with its state under `state`, and with the lab's own network settings.
+
+    `program` is what is started; another one may put something emulated in its way first.
+    """
 
     state: Path
+    program: Sequence[str] = PROVISION
 
     def __call__(
         self,
@@ -69,7 +73,7 @@ class Provision:
     ) -> Said:
         """Run to the end."""
         done = subprocess.run(
-            [*PROVISION, *argv],
+            [*self.program, *argv],
             env=self.environment(env),
             input=stdin if stdin is not None else "",
             capture_output=True,
@@ -83,7 +87,7 @@ class Provision:
     def start(self, *argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start in a process group of its own, to be interrupted or killed."""
         return subprocess.Popen(
-            [*PROVISION, *argv],
+            [*self.program, *argv],
             env=self.environment(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -48,7 +48,7 @@ def test_first_boot_to_a_sentence_and_then_nothing_to_do(
     assert again.host(machine.name)["smoke"] == first["smoke"], "the smoke receipt is the proof"
     assert again.document["run"] is None
     assert provision.verify(machine).expect(0).host(machine.name)["drift"] == [
-        {"role": role, "status": "clean", "items": []} for role in ROLES
+        {"role": role, "status": "clean", "does": None, "items": []} for role in ROLES
     ]
 
 

@@ -20,12 +20,16 @@ import pytest
 from provisioner.target.get_uv import get_uv
 from tests import lab
 from tests.integration.cli import ROOT
+from tests.integration.test_reboot import PENDING, wait
 from tests.lab import Machine
 from tests.lab.fixtures import MachineFactory
+from tests.lab.wait import until
 from tests.unit.habits.tree import project_files
 
 ANCHOR = "/usr/local/share/ca-certificates/company.crt"
 BUNDLE = "/srv/company.pem"
+# What the unit that goes on says itself, without what Ansible writes there.
+JOURNAL = ("journalctl", "--no-pager", "-u", "provision-continue", "-t", "python")
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,31 @@ class Installed:
         assert done.returncode == code, done.stdout + done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document
+
+
+def test_this_machine_restarts_itself_when_told_to_and_goes_on(by_root: Fresh) -> None:
+    machine = by_root.machine
+    wait(machine)
+    code, out, _ = by_root.bootstrap("up", "--json")
+    (host,) = json.loads(out)["hosts"]
+    assert (code, host["status"], host["changed"]) == (6, "restart needed", 0)
+    assert host["hint"] == "restart it, then go on with: provision up --json"
+
+    before = machine.boot_stamp()
+    code, out, err = by_root.bootstrap("up", "--reboot")
+    assert code == 6, out + err
+    assert "it restarts now and goes on by itself: journalctl -fu provision-continue" in out
+    machine.wait_rebooted(before)
+    complaint = "nothing went on after the restart"
+    until(lambda: "done in" in said_after(machine), 600, complaint, lambda: said_after(machine))
+    assert machine.run("test", "-e", PENDING, check=False).returncode != 0
+    assert machine.run("systemctl", "cat", "provision-continue", check=False).returncode != 0
+    assert by_root.bootstrap("up", "--json")[0] == 0
+
+
+def said_after(machine: Machine) -> str:
+    """What the unit that goes on has said."""
+    return machine.run(*JOURNAL, check=False).stdout
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,9 @@ def test_without_sudo_everything_is_the_user_s_own(box: Machine, module_provisio
     assert again.host(box.alias("plain"))["status"] == "nothing to do"
     assert again.document["run"] is None
     verified = module_provision.verify(box, user="plain").expect(0).host(box.alias("plain"))
-    assert verified["drift"] == [{"role": role, "status": "clean", "items": []} for role in ROLES]
+    assert verified["drift"] == [
+        {"role": role, "status": "clean", "does": None, "items": []} for role in ROLES
+    ]
 
 
 def test_who_could_be_root_and_chose_not_to_stays_there(box: Machine, module_provision: Provision) -> None:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from provisioner.errors import ProvisionError
 from provisioner.facts import (
+    Awaiting,
     Body,
     Cpu,
     Disk,
@@ -20,6 +22,7 @@ from provisioner.facts import (
     Places,
     Python,
     Receipt,
+    Scope,
     Unknown,
     User,
 )
@@ -61,7 +64,7 @@ WHOLE: dict[str, Any] = {
     "driver_version": "550.54.15",
     "addresses": ["192.0.2.7"],
     "places": {"system": {"code": "/o", "state": "/s", "cache": "/c"}},
-    "disks": {"/o": {"total_bytes": 10, "free_bytes": 5, "fs": "ext4"}},
+    "disks": {"/o": {"total_bytes": 10, "free_bytes": 5, "fs": "ext4", "windows": False}},
     "receipts": [
         {
             "scope": "system",
@@ -83,7 +86,16 @@ WHOLE: dict[str, Any] = {
             "observed": {"python_env.env": {"state": "absent"}},
         }
     ],
-    "pending": ["smoke_test"],
+    "pending": ["smoke_test", "nvidia_driver", "kernel_options"],
+    "awaiting": [
+        {
+            "scope": "system",
+            "role": "nvidia_driver",
+            "why": "nouveau is loaded",
+            "boot": "7d8c:1",
+            "restarted": False,
+        }
+    ],
     "holder": {"who": "ann@desk", "run": "r2", "since": "2026-01-01T00:00:00Z", "pid": 7},
     "audit": None,
     "unknown": [{"what": "os.boot", "why": "not there"}],
@@ -136,7 +148,8 @@ DECODED = Facts(
             observed={"python_env.env": {"state": "absent"}},
         ),
     ),
-    pending=("smoke_test",),
+    pending=("smoke_test", "nvidia_driver", "kernel_options"),
+    awaiting=(Awaiting("system", "nvidia_driver", "nouveau is loaded", "7d8c:1", restarted=False),),
     holder=Holder("ann@desk", "r2", "2026-01-01T00:00:00Z", 7),
     unknown=(Unknown("os.boot", "not there"),),
 )
@@ -241,3 +254,13 @@ def test_a_bare_box_where_sudo_works_can_be_given_python() -> None:
     }
     assert Facts.decode(bare).privilege == "root"
     assert Facts.decode(bare | {"root": "no"}).privilege == "none"
+
+
+def test_a_restart_is_wanted_while_a_role_of_the_scope_waits_for_one() -> None:
+    def wish(role: str, why: str, scope: Scope = "system", *, restarted: bool = False) -> Awaiting:
+        return Awaiting(scope, role, why, "7d8c:1", restarted)
+
+    wishes = (wish("a", "x"), wish("b", "y"), wish("c", "x"), wish("d", "z", restarted=True))
+    facts = replace(DECODED, awaiting=(*wishes, wish("e", "w", "user")))
+    assert (facts.restart_wanted("system"), facts.restart_wanted("user")) == ("x; y", "w")
+    assert replace(DECODED, awaiting=wishes[3:]).restart_wanted("system") is None

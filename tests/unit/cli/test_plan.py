@@ -183,6 +183,12 @@ def test_a_model_by_its_files(
 DESCRIBE = "describe a box, or name one to look at"
 
 
+WHERE_TO_SAY = (
+    "say it to provision up; here --set takes fields of a profile, such as requires.cores, and what is asked "
+    "of driver and toolkit, such as nvidia_driver_modules"
+)
+
+
 @pytest.mark.parametrize(
     ("argv", "message", "hint"),
     [
@@ -243,7 +249,7 @@ DESCRIBE = "describe a box, or name one to look at"
         (
             ["--set", "host_base_pypi_index=http://mirror", "--gpu", "none"],
             "--set host_base_pypi_index: a variable of a role, which no plan goes by",
-            "say it to provision up; here --set takes fields of a profile, such as requires.cores",
+            WHERE_TO_SAY,
         ),
         (
             ["--gpu", "GB10", "--arch", "x86_64"],
@@ -255,10 +261,21 @@ DESCRIBE = "describe a box, or name one to look at"
             "--set requires.cores: 7B has no profile that it would change",
             "say whose settings it takes: --profile NAME",
         ),
-        (["--branch", "581", "--gpu", "T4"], "--branch 581: no such branch is known", "did you mean 580?"),
+        (["--branch", "55O"], "driver branch 55O: no such branch is known", "did you mean 550?"),
+        (
+            ["--set", "nvidia_driver_branch=55O"],
+            "driver branch 55O: no such branch is known",
+            "did you mean 550?",
+        ),
+        (
+            ["--branch", "550", "--set", "nvidia_driver_branch=580"],
+            "--branch 550 and --set nvidia_driver_branch=580",
+            "say one of them",
+        ),
+        (["--cuda", "11.0"], "CUDA 11.0: no such release is known", "did you mean 11.8?"),
         (
             ["--route", "runfil", "--gpu", "T4"],
-            "--route runfil: no such way is known",
+            "route runfil: no such way is known",
             "did you mean runfile?",
         ),
         (["--html", "/none/x.html"], "--html /none/x.html: no such folder", "make /none first"),

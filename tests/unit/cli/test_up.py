@@ -70,3 +70,65 @@ def test_no_login_of_a_proxy_is_printed_or_kept(
     assert [text for text in (said.out, said.err, *kept) if "me:pw" in text] == []
     assert "http://***@proxy:3128" in said.out
     assert "--set" in json.loads((folder / "journal.json").read_text())["argv"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message", "hint"),
+    [
+        (["--branch", "55O"], "driver branch 55O: no such branch is known", "did you mean 550?"),
+        (
+            ["--set", "nvidia_driver_branch=55O"],
+            "driver branch 55O: no such branch is known",
+            "did you mean 550?",
+        ),
+        (["--cuda", "11.0"], "CUDA 11.0: no such release is known", "did you mean 11.8?"),
+        (["--route", "runfil"], "route runfil: no such way is known", "did you mean runfile?"),
+        (
+            ["--cuda", "12.4", "--set", "cuda_toolkit_version=12.8"],
+            "--cuda 12.4 and --set cuda_toolkit_version=12.8",
+            "say one of them",
+        ),
+        (
+            ["--set", "nvidia_driver_packages=[x]"],
+            "--set nvidia_driver_packages: the plan decides this one",
+            "say --branch NUMBER, or --route WAY",
+        ),
+        (
+            ["--set", "nvidia_driver_modules=free"],
+            "--set nvidia_driver_modules=free: no such choice",
+            "one of auto, open, proprietary",
+        ),
+    ],
+)
+def test_what_nobody_knows_of_drivers_is_said_before_a_machine_is_asked(
+    argv: list[str], message: str, hint: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def nobody(_: object) -> list[Any]:
+        raise AssertionError("a machine was asked")
+
+    monkeypatch.setattr(options, "transports", nobody)
+    assert ended(["up", *argv], monkeypatch) == 2
+    assert capsys.readouterr().err == f"provision: {message}\n  next: {hint}\n"
+
+
+def test_what_is_asked_of_driver_and_toolkit_is_kept_with_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["--json", "--branch", "580", "--cuda", "12.4", "--route", "nvidia-repository"]
+    _, folder = run(argv, KeyboardInterrupt(), tmp_path, monkeypatch)
+    journal = json.loads((folder / "journal.json").read_text())
+    plan = journal["plans"]["a"]
+    assert plan["request"]["variables"] == {
+        "cuda_toolkit_version": "12.4",
+        "nvidia_driver_branch": "580",
+        "nvidia_driver_route": "nvidia-repository",
+        "cuda_toolkit_route": "nvidia-repository",
+    }
+    # Without a GPU there is a toolkit to install, and no driver.
+    assert [role for role in plan["roles"] if role.startswith(("nvidia", "cuda"))] == [
+        "nvidia_repository",
+        "cuda_toolkit",
+    ]
+    notes = json.loads(capsys.readouterr().out)["hosts"][0]["plan"]["notes"]
+    assert [note for note in notes if note.startswith("no NVIDIA GPU here, so there is no driver to install")]

@@ -62,6 +62,9 @@ class FakeTransport:
         self.channels = list(channels)
         self.asked: list[dict[str, Any]] = []
 
+    def forget(self) -> None:
+        """Nothing was kept."""
+
     def call(self, *_: Any, **__: Any) -> dict[str, Any]:
         raise AssertionError("nobody calls")
 

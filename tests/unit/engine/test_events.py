@@ -22,6 +22,15 @@ def raw(event: str, **data: Any) -> dict[str, Any]:
         (raw("runner_on_ok", res={"changed": True}), Kind.CHANGED, ""),
         (raw("runner_on_skipped", res={}), Kind.SKIPPED, ""),
         (raw("runner_on_ok", task_action="ansible.builtin.debug", res={"msg": "wait"}), Kind.SAID, "wait"),
+        (
+            raw(
+                "runner_on_ok",
+                task_action="ansible.builtin.debug",
+                res={"msg": "All items completed", "results": [{"msg": "restart"}, {"msg": "choose Enroll"}]},
+            ),
+            Kind.SAID,
+            "restart\nchoose Enroll",
+        ),
         (raw("runner_on_failed", res={"msg": "no space\nmore"}), Kind.FAILED, "no space"),
         (raw("runner_on_failed", res={"stderr": "first\nlast words\n"}), Kind.FAILED, "last words"),
         (raw("runner_on_failed", res={}), Kind.FAILED, "failed without saying why"),
@@ -86,3 +95,9 @@ def test_a_roles_result_is_carried() -> None:
 @pytest.mark.parametrize("name", ["playbook_on_start", "playbook_on_stats", "verbose", ""])
 def test_what_says_nothing_of_a_host_is_left_out(name: str) -> None:
     assert translate({"event": name, "event_data": {}}) is None
+
+
+def test_why_a_role_waits_for_a_restart_comes_with_its_event() -> None:
+    event = translate(raw("runner_on_ok", res={"changed": False, "reboot": "nouveau is loaded"}))
+    assert event is not None
+    assert (event.kind, event.data) == (Kind.OK, {"reboot": "nouveau is loaded"})

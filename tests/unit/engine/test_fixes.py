@@ -38,6 +38,9 @@ class FakeTransport:
         self.channel = FakeChannel(lock)
         self.asked: list[tuple[str, str]] = []
 
+    def forget(self) -> None:
+        """Nothing was kept."""
+
     def call(
         self, entry: str, request: dict[str, Any], *, privilege: str = "auto", **_: Any
     ) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.audit import Audit, Reading, Volume
+from provisioner.audit import Audit, DriverSource, KernelImage, Reading, Software, Volume
 from provisioner.compat import Settings
 from provisioner.engine.gate import gate, needs_of
 from provisioner.engine.preflight import Terms
@@ -19,7 +19,7 @@ from provisioner.hosts.errors import Unreachable
 from provisioner.preflight.needs import Needs
 from provisioner.report import words
 from provisioner.report.result import HostResult, Status
-from tests.unit.compat.test_plan import facts
+from tests.unit.compat.test_plan import GPU_24, facts
 from tests.unit.engine.test_converge import FakeTransport
 
 STATE = "/var/lib/provisioner"
@@ -103,6 +103,73 @@ def test_a_box_that_would_not_be_changed_is_not_looked_at_again(status: Status) 
     before = Surveyed(replace(judge("box", box.answer, Settings()), status=status), box)
     assert gate([before], Terms()) == [before]
     assert box.asked == []
+
+
+@pytest.mark.parametrize(
+    ("driver", "variables", "installs", "nbytes"),
+    [
+        (None, {}, True, 11_500_000_000),
+        (None, {"cuda_toolkit_version": "none"}, True, 1_500_000_000),
+        ("580.65.06", {}, False, 10_000_000_000),
+        ("580.65.06", {"cuda_toolkit_version": "none"}, False, 0),
+    ],
+)
+def test_a_driver_and_a_toolkit_that_are_to_come_are_needs(
+    driver: str | None, variables: dict[str, str], installs: bool, nbytes: int
+) -> None:
+    box = facts(gpus=[GPU_24], driver_version=driver)
+    result = judge("box", box.to_json(), Settings(variables=variables))
+    assert result.plan is not None
+    needs = needs_of(result.plan, result.drift, box)
+    assert (needs.driver, needs.system_bytes, needs.downloads) == (installs, nbytes, True)
+    # What is clean is there.
+    clean = [replace(drift, status="clean") for drift in result.drift]
+    needs = needs_of(result.plan, clean, box)
+    assert (needs.driver, needs.system_bytes, needs.downloads) == (False, 0, False)
+
+
+def test_the_room_for_a_toolkit_is_looked_at_where_it_goes() -> None:
+    box = Box(Audit())
+    box.answer = facts(gpus=[GPU_24], driver_version="580.65.06").to_json()
+    look(box)
+    ((request, _),) = box.asked
+    assert request["audit"]["volumes"] == ["/var/lib/provisioner", "/usr"]
+
+
+# What the role that installs a driver mends must not keep it from running.
+MENDED = Audit(
+    software=Software(
+        kernels=Reading("read", (KernelImage("6.1.0-9-amd64", headers=False),), "", "/lib/modules"),
+        nouveau=Reading("read", "loaded", "", "/proc/modules"),
+        gcc=Reading("absent", None, "no gcc", "PATH"),
+        half_configured=Reading("read", ("nvidia-dkms-550 (half-configured)",), "", "dpkg"),
+        library_driver=Reading("read", "535.274.02", "", "/usr/lib"),
+        module_file=Reading("read", "550.54.14", "", "/lib/modules"),
+        loaded_driver=Reading("absent", None, "not loaded", "/proc"),
+        driver_sources=Reading("read", (DriverSource("distribution", "x", "535.274.02"),), "", "dpkg"),
+        dkms_failed=Reading("read", ("nvidia/550.54.14",), "", "/var/lib/dkms"),
+    )
+)
+BY_HAND = replace(
+    MENDED,
+    software=replace(
+        MENDED.software,
+        nouveau=Reading("read", "built-in", "", "/lib/modules"),
+        driver_sources=Reading("read", (DriverSource("runfile", "x", "535.274.02"),), "", "/usr/bin"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("audit", "blocked_by"), [(MENDED, []), (BY_HAND, ["gpu.driver-source", "gpu.nouveau"])]
+)
+def test_what_a_role_mends_does_not_block_it(audit: Audit, blocked_by: list[str]) -> None:
+    box = Box(audit)
+    box.answer = facts(gpus=[GPU_24]).to_json()
+    result = look(box)
+    assert result.plan is not None
+    assert "nvidia_driver" in result.plan.roles
+    assert sorted(blocking(result)) == blocked_by
 
 
 def test_what_is_there_already_needs_neither_room_nor_a_network() -> None:

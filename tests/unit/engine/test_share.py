@@ -150,6 +150,9 @@ class FakeTransport:
     refuses: ProvisionError | None = None
     standing: Any = None
 
+    def forget(self) -> None:
+        """Nothing was kept."""
+
     def call(
         self, entry: str, request: dict[str, Any], *, privilege: Privilege = "auto", **_: Any
     ) -> dict[str, Any]:

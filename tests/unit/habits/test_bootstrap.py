@@ -181,6 +181,59 @@ def test_someone_elses_checkout_stays_as_it_is(checkout: Checkout) -> None:
     assert len(stamps) == 1
 
 
+def in_wsl(checkout: Checkout, tmp_path: Path, *, type_of_disk: str) -> None:
+    """Emulated: `uname` and `df` are stand-ins, and what is made says which PATH it got."""
+    tools = tmp_path / "bin"
+    for name, text in (
+        ("uname", "echo 6.6.87.2-microsoft-standard-WSL2"),
+        ("df", f'case "$*" in *checkout*) echo Type; echo {type_of_disk} ;; *) echo ext4 ;; esac'),
+    ):
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (tools / name).chmod(0o755)
+    (tools / "uv").write_text(UV.replace("provision $*", "provision $* PATH=$PATH"), encoding="utf-8")
+
+
+SLOW = (
+    "this checkout lies on a disk of Windows, which is slow: clone it below your Linux home for faster starts"
+)
+
+
+@pytest.mark.parametrize("type_of_disk", ["9p", "drvfs", "virtiofs"])
+def test_on_a_disk_of_windows_the_environment_goes_to_the_cache_emulated(
+    checkout: Checkout, tmp_path: Path, type_of_disk: str
+) -> None:
+    in_wsl(checkout, tmp_path, type_of_disk=type_of_disk)
+    before = sorted(checkout.root.rglob("*"))
+    first = checkout.run("up")
+    assert first.stdout.startswith("provision up PATH=")
+    assert sorted(checkout.root.rglob("*")) == before
+    (stamp,) = Path(checkout.env["HOME"]).glob(".cache/provisioner/bootstrap-*/venv/.provision-stamp")
+    assert [line.split(" (once")[0] for line in first.stderr.splitlines()[:2]] == [
+        f"bootstrap: {SLOW}",
+        f"bootstrap: preparing the tool's own environment in {stamp.parent}",
+    ]
+    assert checkout.run("up").stderr == ""
+
+
+def test_on_a_disk_of_wsl_it_stays_in_the_checkout_emulated(checkout: Checkout, tmp_path: Path) -> None:
+    in_wsl(checkout, tmp_path, type_of_disk="ext4")
+    assert "Windows" not in checkout.run("up").stderr
+    assert (checkout.root / ".venv/.provision-stamp").exists()
+
+
+def test_the_path_of_windows_is_left_out_emulated(checkout: Checkout, tmp_path: Path) -> None:
+    own = checkout.env["PATH"]
+    checkout.env["PATH"] = f"/mnt/c/Program Files/Python312:{own}:/mnt/d/*:/mnt/wslg/bin"
+    in_wsl(checkout, tmp_path, type_of_disk="ext4")
+    assert checkout.run("up").stdout == f"provision up PATH={own}:/mnt/wslg/bin\n"
+
+
+def test_elsewhere_a_folder_called_like_windows_disk_is_anybodys(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.env["PATH"] += ":/mnt/c/tools"
+    (tmp_path / "bin/uv").write_text(UV.replace("provision $*", "provision $* PATH=$PATH"), encoding="utf-8")
+    assert checkout.run("up").stdout == f"provision up PATH={checkout.env['PATH']}\n"
+
+
 def test_without_python_the_way_to_it_is_named(checkout: Checkout, tmp_path: Path) -> None:
     tools = tmp_path / "no python"
     tools.mkdir()

@@ -96,11 +96,18 @@ def test_defaults_have_the_types_they_declare(role: Path) -> None:
 @roles
 def test_receipt_opens_and_closes_the_role(role: Path) -> None:
     tasks = read(role / "tasks/main.yml")
-    # A receipt needs Python, so the role that brings Python looks for it first; another cannot name its
-    # resources before it knows which time service and which kernel are there.
-    bare = {"host_base": 2, "preflight_fixes": 1}.get(role.name, 0)
-    assert all("provision_shell" in task or "interpreter.yml" in str(task) for task in tasks[:bare])
-    assert tasks[0].get("changed_when") is (False if bare else None)
+    # A receipt needs Python, so the role that brings Python looks for it first; others cannot name their
+    # resources before they know what is there.
+    bare = {"host_base": 2, "preflight_fixes": 1, "nvidia_repository": 1, "kernel_options": 1}.get(
+        role.name, 0
+    )
+    own = ("provision_repository", "provision_kernel_options")
+    looks = [any(task.get(name, {}).get("do") == "look" for name in own) for task in tasks[:bare]]
+    assert all(
+        look or "provision_shell" in task or "interpreter.yml" in str(task)
+        for look, task in zip(looks, tasks[:bare], strict=True)
+    )
+    assert tasks[0].get("changed_when") is (False if bare and not looks[0] else None)
     phases = [_phase(tasks[bare]), _phase(tasks[-1])]
     assert phases == ["begin", "done"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,51 @@ def test_the_exit_code_and_the_last_line_agree(
     assert capsys.readouterr().out.splitlines()[-1] == last
 
 
+def test_lanes_run_side_by_side_and_speak_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of the two waits for the other to have begun: one after the other, both would wait in vain."""
+    meet = (
+        "import pathlib, sys, time\n"
+        "mine, other = (pathlib.Path(sys.argv[1], name) for name in sys.argv[2:])\n"
+        "mine.touch(); print(sys.argv[2], 'one'); end = time.monotonic() + 20\n"
+        "while not other.exists() and time.monotonic() < end: time.sleep(0.01)\n"
+        "print(sys.argv[2], 'two'); sys.exit(not other.exists())"
+    )
+    one, other = (command("python", "-c", meet, str(tmp_path), *names) for names in ("ab", "ba"))
+    monkeypatch.setattr(
+        tiers,
+        "TIERS",
+        (
+            Tier("first", "", lambda: [PASS]),
+            Tier("left", "", lambda: [one], lane="l"),
+            Tier("right", "", lambda: [other], lane="r"),
+            Tier("after", "", lambda: [FAIL], lane="r"),
+        ),
+    )
+    assert main([]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[-5:-1]] == [
+        ["first", "passed"], ["left", "passed"], ["right", "passed"], ["after", "failed"],
+    ]  # fmt: skip
+    for name in "ab":
+        assert lines[lines.index(f"{name} one") + 1] == f"{name} two"
+
+
+def test_failed_tests_are_named_once_more_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "test_it.py"
+    path.write_text("def test_good(): pass\ndef test_bad():\n    assert 1 == 2, 'not\\nthe same'\n", "utf-8")
+    alone = command("pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(path))
+    monkeypatch.setattr(tiers, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(tiers, "TIERS", (Tier("one", "", lambda: [alone]), TIERS[0]))
+    assert main([]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-4] == "failed in one: test_it::test_bad: AssertionError: not the same assert 1 == 2"
+    assert [line.split()[1] for line in lines[-3:-1]] == ["failed", "passed"]
+
+
 def test_what_cannot_run_is_named_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,7 +151,7 @@ def test_an_unknown_tier_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as caught:
         main(["unti"])
     assert caught.value.code == 2
-    assert "no tier unti; there are: lint, unit, lab, vm, molecule, gpu" in capsys.readouterr().err
+    assert "no tier unti; there are: lint, unit, lab, slow, vm, molecule, gpu" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ DEVICE = Device("Imaginary 8", 1, "8.9", 8 * GB, None)
 BOX = Box(
     name="Ubuntu 24.04 LTS", system=None, arch="x86_64", kernel="6.8", libc="glibc", glibc="2.39",
     python="3.12", user="root", root=True, wsl=False, container=None, secure_boot=None, gpus=(DEVICE,),
-    driver=None, driver_known=True, cores=8, memory_bytes=16 * GB, facts=FACTS,
+    driver=None, driver_known=True, driver_begun=False, cores=8, memory_bytes=16 * GB, facts=FACTS,
 )  # fmt: skip
 SHAPE = Shape(
     name="Imagined-7B", architecture="imagined",

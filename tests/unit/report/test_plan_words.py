@@ -16,7 +16,7 @@ from tests.unit.report import plans
 
 POSSIBLE = """\
   imagined: nf4 through transformers on the GPU, 4096 tokens of context
-  what will be on it
+  what provision up would put on it
     driver       install  driver 999.1 by road
     toolkit      none     no CUDA toolkit
     python       keep     Python 3.12 is kept

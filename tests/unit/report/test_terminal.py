@@ -69,6 +69,7 @@ def test_endings() -> None:
         ("ended", host()),
         ("ended", host(status=Status.IMPOSSIBLE, plan=None, why_not=why)),
         ("ended", host(status=Status.FAILED, error="no space left", hint="free some", role="model_weights")),
+        ("ended", host(status=Status.REBOOT, restart="nouveau is loaded", hint="restart it")),
     ) == (
         "box  done in 42 s, 3 changes\n"
         "  “你好,Open-AutoGLM!” → “a model answers”\n"
@@ -82,6 +83,8 @@ def test_endings() -> None:
         "  next: take another profile; or add a GPU\n"
         "box  model_weights: no space left\n"
         "  next: free some\n"
+        "box  needs a restart: nouveau is loaded\n"
+        "  next: restart it\n"
     )
 
 
@@ -134,6 +137,7 @@ def test_json_holds_no_secret_and_is_whole() -> None:
     assert document["hosts"][0]["drift"][0] == {
         "role": "host_base",
         "status": "drifted",
+        "does": None,
         "items": [
             {
                 "id": "host_base.network",
@@ -169,6 +173,18 @@ def test_what_the_model_said_goes_with_what_it_was_asked_and_steers_no_terminal(
         "  “1 + 1 =” → “2 [2J”\n"
         "  0 tokens at 0 tokens/s on the CPU, loaded in 0.0 s\n"
     )
+
+
+def test_how_a_machine_in_wsl_is_reached_is_said_when_it_was_made(tmp_path: Path) -> None:
+    found = facts()
+    in_wsl = replace(found, os=replace(found.os, wsl=True))
+    way = "Windows reaches its ports as localhost, other machines by mirrored networking or a port proxy"
+    made = host(status=Status.DONE, facts=in_wsl)
+    assert said(("ended", made)).splitlines()[-1] == f"  {way}: docs/windows.md"
+    write_page(RunResult("up", [made], run="r1", folder="/x"), tmp_path / "report.html")
+    assert way in (tmp_path / "report.html").read_text(encoding="utf-8")
+    for other in (host(status=Status.DONE), host(status=Status.CONVERGED, facts=in_wsl)):
+        assert way not in said(("ended", other))
 
 
 def test_what_was_measured_is_told() -> None:
