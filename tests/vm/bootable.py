@@ -18,6 +18,7 @@ from tests.lab import image as lab_image
 from tests.lab.process import LabError, run
 
 from . import image, packages
+from .command import OPTIONS
 
 DISK_BYTES = 1100 << 20
 # Here the restart itself, modules of the system's own and what is mounted are what is tested.
@@ -26,8 +27,6 @@ MASKED = tuple(
     for unit in image.MASKED
     if unit not in ("systemd-modules-load.service", "systemd-remount-fs.service")
 )
-# What GRUB tells the kernel, whichever menu it reads.
-COMMAND_LINE = "rw console=ttyS0 panic=-1 net.ifnames=0"
 GRUB_MODULES = (
     "biosdisk", "ext2", "linux", "normal", "configfile", "search", "search_fs_uuid", "search_label", "serial",
     "test", "echo", "loadenv", "gzio", "minicmd", "part_msdos", "part_gpt", "reboot", "sleep", "terminal",
@@ -38,7 +37,7 @@ FILES = {
     "etc/default/grub": (
         "GRUB_DEFAULT=saved\nGRUB_TIMEOUT=0\nGRUB_DISTRIBUTOR=Debian\nGRUB_DISABLE_OS_PROBER=true\n"
         'GRUB_TERMINAL=serial\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\n'
-        f'GRUB_CMDLINE_LINUX="{COMMAND_LINE}"\n'
+        f'GRUB_CMDLINE_LINUX="{OPTIONS}"\n'
     ),
     "etc/apt/sources.list.d/debian.sources": (
         f"Types: deb\nURIs: http://{packages.HOST}/debian\nSuites: trixie\n"
@@ -175,7 +174,7 @@ def _make(wanted: lab_image.Recipe, folder: Path) -> None:
         image.overlay(made.login, overlay, MASKED, {**image.FILES, **FILES})
         menu = overlay / "boot/grub/grub.cfg"
         menu.parent.mkdir(parents=True)
-        menu.write_text(MENU.format(release=release, line=COMMAND_LINE))
+        menu.write_text(MENU.format(release=release, line=OPTIONS))
         extra = overlay / "usr/lib/modules" / release / "extra"
         extra.mkdir(parents=True)
         for name in ("fakegpu.ko", "nouveau.ko"):

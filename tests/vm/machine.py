@@ -26,7 +26,7 @@ from .command import qemu, tables
 from .firmware import variables
 from .states import State, named
 
-BOOT_TIMEOUT = 180.0  # a quarter of a minute on a free core, several where many share it
+BOOT_TIMEOUT = 300.0  # a quarter of a minute on a free core, several where many share it
 STOP_TIMEOUT = 10.0
 # Below the kernel's ephemeral ports and above the lab's.
 PORTS = range(30000, 32700)

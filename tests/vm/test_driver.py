@@ -12,7 +12,7 @@ import pytest
 
 from provisioner.report.result import Status
 
-from . import bootable, driving, packages, restarting
+from . import command, driving, packages, restarting
 from .changing import change
 from .driving import line, loaded, version, wants
 from .packages import GOOD
@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = {
     },
     "kernel_options_boot": ["iommu=pt"],
 }
-OLD = f"ro {bootable.COMMAND_LINE} quiet"
+OLD = f"ro {command.OPTIONS} quiet"
 pytestmark = pytest.mark.timeout(driving.SECONDS)
 
 Offer = Callable[[str], None]

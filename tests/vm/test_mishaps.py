@@ -18,7 +18,7 @@ from provisioner.hosts.errors import Refused
 from provisioner.preflight import command_line
 from provisioner.report.result import Status
 
-from . import bootable, driving, packages, restarting
+from . import command, driving, packages, restarting
 from .changing import Run, change
 from .driving import line, version, wants
 from .packages import GOOD, MODULES_PACKAGE
@@ -75,7 +75,7 @@ def test_a_line_that_does_not_start_falls_back_by_itself(box: Restarting) -> Non
     # The first file system stops there, and restarts: a trial has panic=30.
     apply(box, boot=["break=top"])
     box.restart()
-    assert line(box) == f"ro {bootable.COMMAND_LINE} quiet"
+    assert line(box) == f"ro {command.OPTIONS} quiet"
     with pytest.raises(Refused, match="did not come back with break=top"):
         apply(box, boot=["break=top"])
     assert box.sh("find /etc -name '*provisioner*' -not -name '*nvidia*'") == ""

@@ -26,7 +26,7 @@ def test_a_machine_with_seabios() -> None:
                   options=("iommu=pt",), cpu="qemu64", smp="2", memory="512",
                   tables=(b"a", b"b"))  # fmt: skip
     argv = qemu(state, MADE, HOME, 30001)
-    options = "root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0 iommu=pt"
+    options = "root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0 no_timer_check iommu=pt"
     assert options in argv
     assert " ".join(argv) == (
         f"{COMMON} -M q35,kernel-irqchip=split -cpu qemu64 -smp 2 -m 512 {DISK}"
@@ -44,7 +44,7 @@ def test_a_machine_with_uefi_boots_the_signed_kernel_and_has_variables_of_its_ow
         " -drive if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
         f" -drive if=pflash,format=raw,unit=1,file=/vms/box/variables.fd {DISK}"
         " -kernel /made/vmlinuz.signed -initrd /made/initrd"
-        " -append root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0"
+        " -append root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0 no_timer_check"
     )
 
 
