@@ -13,6 +13,9 @@ HERE = Path(__file__).parent
 INTEGRATION_SECONDS = 1200
 FOLDER_MARKERS = {"lab": pytest.mark.lab, "integration": pytest.mark.integration, "vm": pytest.mark.vm}
 
+# Nobody's machine has it, and it hides what is left in a buffer when a program ends.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 # A shared, busy machine must not fail a property by being slow; CI must fail the same way twice.
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -80,6 +80,7 @@ def main() -> None:
         # Where the disk behind standard output is full, the document of that cannot be printed either.
         with contextlib.suppress(OSError):
             output.failure_document(failure)
+    output.drop_what_has_no_room()
     sys.exit(failure.code)
 
 

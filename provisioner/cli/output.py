@@ -72,6 +72,14 @@ def failure_document(error: ProvisionError) -> None:
     document({"schema": 1, "exit_code": int(error.code), "error": error.message, "hint": error.hint})
 
 
+def drop_what_has_no_room() -> None:
+    """The interpreter would try to write the rest at its end, complain, and exit with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def finish(result: RunResult, terminal: Terminal, *, as_json: bool) -> ExitCode:
     """The end of every verb that worked on machines: the closing lines, the document, the exit code."""
     terminal.closing(result)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.integration.cli import ROOT, Provision
+from tests.integration.cli import Provision
 from tests.lab.fixtures import MachineFactory
-
-RECORDED = ROOT / "tests/data/recorded-hosts"
+from tests.recorded import NAMES, unpack
 
 
 def test_a_machine_is_planned_for_over_ssh_and_stays_as_it_is(
@@ -31,13 +29,9 @@ def test_a_machine_is_planned_for_over_ssh_and_stays_as_it_is(
     assert machine.run(*listing).stdout == before
 
 
-@pytest.mark.parametrize(
-    "name", sorted(path.name.removesuffix(".tar.gz") for path in RECORDED.glob("*.tar.gz"))
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_recorded_machine_is_planned_for(name: str, provision: Provision, tmp_path: Path) -> None:
-    with tarfile.open(RECORDED / f"{name}.tar.gz") as archive:
-        archive.extractall(tmp_path / name, filter="data")
-    said = provision("plan", "Qwen3-8B", "--root", str(tmp_path / name), "--json")
+    said = provision("plan", "Qwen3-8B", "--root", str(unpack(name, tmp_path)), "--json")
     (host,) = said.document["hosts"]
     assert host["status"] in ("possible", "impossible")
     said.expect(0 if host["status"] == "possible" else 4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,11 +20,11 @@ from provisioner.preflight.finding import Remedy, worst_first
 from provisioner.preflight.judge import Preflight
 from provisioner.preflight.needs import ALONE
 from provisioner.preflight.purpose import infer
+from tests.recorded import unpack
 from tests.unit.cli.test_main import ended
 from tests.unit.report import preflights
 from tests.unit.report.preflights import ABOVE, BLANK, RICH, SWAP
 
-RECORDED = Path(__file__).parents[2] / "data/recorded-hosts"
 HOLDS = "it must hold the proc and sys of a machine"
 
 
@@ -176,8 +175,7 @@ def test_colours_are_for_terminals_that_want_them(
 def test_a_recorded_machine_is_judged_by_the_same_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with tarfile.open(RECORDED / "intel-off.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack("intel-off", tmp_path)
     assert ended(["preflight", "--root", str(tmp_path), "--json"], monkeypatch) in (0, 3)
     (host,) = json.loads(capsys.readouterr().out)["hosts"]
     assert host["facts"]["audit"]["network"] is None

@@ -68,8 +68,22 @@ def test_a_machine_without_a_gpu_needs_no_look(monkeypatch: pytest.MonkeyPatch) 
     assert (found["state"], found["value"]) == ("read", [])
 
 
+def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.listdir
+
+    def listdir(path: Any = ".") -> list[str]:
+        try:
+            return real(path)
+        except PermissionError:
+            return []
+
+    monkeypatch.setattr(os, "listdir", listdir)
+
+
 def test_a_container_sees_its_own_processes_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert look(monkeypatch, tmp_path / "nvidia0", container="docker")["state"] == "hidden"
+    as_root(monkeypatch)
+    found = look(monkeypatch, tmp_path / "nvidia0", container="docker")
+    assert (found["state"], found["why"]) == ("hidden", "a container sees its own processes only")
     assert look(monkeypatch, tmp_path / "nvidia0")["value"] == []
 
 
