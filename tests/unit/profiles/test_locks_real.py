@@ -28,5 +28,7 @@ def verdicts() -> dict[str, list[str]]:
 @pytest.mark.parametrize("lock", locks(), ids=lambda lock: lock.name)
 def test_the_lock_still_resolves_and_every_pin_is_there(lock: Lock, verdicts: dict[str, list[str]]) -> None:
     if lock.elsewhere and not LINKS:
-        pytest.skip(f"no public index has {lock.elsewhere[0]} as it is pinned, and no folder here (PIP_FIND_LINKS)")
+        pytest.skip(
+            f"no public index has {lock.elsewhere[0]} as it is pinned, and no folder here (PIP_FIND_LINKS)"
+        )
     assert verdicts[lock.name] == []
