@@ -25,7 +25,7 @@ PACKAGES = {
     "mount": ("mount",),
 }
 PREPARE = "python -m tests.lab prepare"
-DAEMON_TIMEOUT = 60.0
+DAEMON_TIMEOUT = 180.0
 
 
 def missing_commands(which: Callable[[str], str | None] = shutil.which) -> list[str]:
@@ -37,7 +37,7 @@ def docker_answers() -> bool:
     """Is there a Docker daemon to talk to?"""
     if shutil.which("docker") is None:
         return False
-    return run(["docker", "version"], check=False, timeout=30).returncode == 0
+    return run(["docker", "version"], check=False, timeout=60).returncode == 0
 
 
 def obstacles() -> list[str]:

@@ -169,9 +169,9 @@ def _start(machine: Machine, options: list[str], tag: str) -> Machine:
         for port in random.sample(_free_ports(), 5):
             machine = replace(machine, port=port)
             publish = f"--publish={machine.address}:{port}:22"
-            run(["docker", "create", *options, publish, tag], timeout=60)
-            run(["docker", "cp", "-", f"{machine.container}:/"], input=archive, timeout=60)
-            started = run(["docker", "start", machine.container], check=False, timeout=60)
+            run(["docker", "create", *options, publish, tag], timeout=180)
+            run(["docker", "cp", "-", f"{machine.container}:/"], input=archive, timeout=180)
+            started = run(["docker", "start", machine.container], check=False, timeout=180)
             if started.returncode == 0:
                 break
             # A lab with another cache folder, or another program, was quicker.
@@ -217,7 +217,7 @@ def _keys(machine: Machine) -> tuple[bytes, list[str]]:
             path = machine.home / f"ssh_host_{kind}_key"
             public = path.with_suffix(".pub")
             comment = f"root@{machine.name}"
-            run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", comment, "-f", str(path)], timeout=60)
+            run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", comment, "-f", str(path)], timeout=180)
             _put(tar, f"etc/ssh/{path.name}", path.read_bytes(), 0o600)
             _put(tar, f"etc/ssh/{public.name}", public.read_bytes(), 0o644)
             public_keys.append(public.read_text())

@@ -20,7 +20,7 @@ from .wait import until
 
 CONTAINER = "provision-lab-"
 LABEL = "provision-lab.cache"  # its value is the cache folder of the lab that made the container
-BOOT_TIMEOUT = 60.0
+BOOT_TIMEOUT = 180.0  # seconds on a free core; many machines share two
 
 # Every process of sshd but the listener. OpenSSH 9.8 and later name them sshd-session and sshd-auth.
 _CUT = r"""
@@ -99,7 +99,7 @@ class Machine:
     def boot_stamp(self) -> str:
         """A text that changes with each boot. (The boot id is the host kernel's and does not.)"""
         show = ["systemctl", "show", "--property=UserspaceTimestampMonotonic", "--value"]
-        return self.run(*show, timeout=10).stdout.strip()
+        return self.run(*show, timeout=60).stdout.strip()
 
     def restart(self, *, hard: bool = False) -> None:
         """Reboot and wait until SSH answers; `hard` cuts the power instead of shutting down."""
@@ -153,8 +153,8 @@ class Machine:
         Ends well when there is nothing left to remove."""
         # By its label too: a machine of another cache folder may have this name, and is not ours to remove.
         ours = [f"--filter=name=^/{self.container}$", f"--filter=label={LABEL}={self.home.parent.parent}"]
-        for container in run(["docker", "ps", "--all", "--quiet", *ours], timeout=60).stdout.split():
-            run(["docker", "rm", "--force", "--volumes", container], timeout=60)
+        for container in run(["docker", "ps", "--all", "--quiet", *ours], timeout=180).stdout.split():
+            run(["docker", "rm", "--force", "--volumes", container], timeout=180)
         if self.release:
             harvest(self.home, self.release)
         disk.detach(self.home)
@@ -183,7 +183,7 @@ class Machine:
         return cls(home=Path(facts["home"]), users=users, **plain)
 
     def _booted(self) -> bool:
-        state = self.run("systemctl", "is-system-running", check=False, timeout=30).stdout.strip()
+        state = self.run("systemctl", "is-system-running", check=False, timeout=120).stdout.strip()
         return state in ("running", "degraded")
 
     def _ssh_banner(self) -> bool:
@@ -196,5 +196,5 @@ class Machine:
 
     def _journal(self) -> str:
         show = ("journalctl", "--no-pager", "--lines=20", "--priority=warning")
-        log = self.run(*show, check=False, timeout=30)
+        log = self.run(*show, check=False, timeout=120)
         return log.stdout + log.stderr

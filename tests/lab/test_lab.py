@@ -140,9 +140,9 @@ def test_cut_ssh_drops_the_connection_and_nothing_else(machine: lab.Machine) -> 
     command = ["ssh", "-F", str(machine.ssh_config), machine.alias("ci"), "sleep 300"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as session:
         asleep = ("pgrep", "--uid=ci", "--exact", "sleep")
-        until(lambda: machine.run(*asleep, check=False).returncode == 0, 20, "the session did not start")
+        until(lambda: machine.run(*asleep, check=False).returncode == 0, 120, "the session did not start")
         assert machine.cut_ssh() >= 1
-        assert session.wait(timeout=20) == 255
+        assert session.wait(timeout=120) == 255
     machine.run(*asleep)
     assert machine.ssh("true").returncode == 0
 

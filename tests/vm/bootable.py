@@ -166,7 +166,7 @@ def _make(wanted: lab_image.Recipe, folder: Path) -> None:
         built = packages.build(made.built, Path(scratch))
         tar = Path(scratch, "root.tar")
         lab_image.bootstrap(wanted, tar)
-        run(["tar", "--directory", str(tree), "--xattrs", "--extract", "--file", str(tar)], timeout=120)
+        run(["tar", "--directory", str(tree), "--xattrs", "--extract", "--file", str(tar)], timeout=300)
         (release,) = [path.name for path in (tree / "usr/lib/modules").iterdir()]
         if release != built:
             raise LabError(f"the kernel is {release}, and its headers are of {built}", "run it again")
@@ -179,10 +179,10 @@ def _make(wanted: lab_image.Recipe, folder: Path) -> None:
         extra.mkdir(parents=True)
         for name in ("fakegpu.ko", "nouveau.ko"):
             shutil.copy(made.built / packages.GOOD / name, extra)
-        run(["sh", "-c", image.SCRIPT, "sh", str(tree), str(overlay)], timeout=60)
+        run(["sh", "-c", image.SCRIPT, "sh", str(tree), str(overlay)], timeout=300)
         run(["sh", "-c", SCRIPT, "sh", str(tree), str(overlay), str(made.grub)], timeout=300)
         for person in image.PEOPLE:
-            run(["chroot", str(tree), "sh", "-c", users.script(person)], timeout=60)
+            run(["chroot", str(tree), "sh", "-c", users.script(person)], timeout=300)
         run(["truncate", f"--size={DISK_BYTES}", str(made.disk)])
-        run(["mkfs.ext4", "-q", "-F", "-m", "0", "-d", str(tree), str(made.disk)], timeout=180)
+        run(["mkfs.ext4", "-q", "-F", "-m", "0", "-d", str(tree), str(made.disk)], timeout=300)
         draft.replace(folder)

@@ -155,16 +155,16 @@ def _make(wanted: image.Recipe, folder: Path) -> None:
             path.mkdir()
         tar = Path(scratch, "root.tar")
         image.bootstrap(wanted, tar)
-        run(["tar", "--directory", str(tree), "--xattrs", "--extract", "--file", str(tar)], timeout=120)
+        run(["tar", "--directory", str(tree), "--xattrs", "--extract", "--file", str(tar)], timeout=300)
         made = Image(draft)
         overlay(made, laid, MASKED, FILES)
-        run(["sh", "-c", SCRIPT, "sh", str(tree), str(laid)], timeout=60)
+        run(["sh", "-c", SCRIPT, "sh", str(tree), str(laid)], timeout=300)
         for person in PEOPLE:
-            run(["chroot", str(tree), "sh", "-c", users.script(person)], timeout=60)
+            run(["chroot", str(tree), "sh", "-c", users.script(person)], timeout=300)
         _kernel(tree / "boot", made)
         _sign(made, Path(scratch))
         run(["truncate", f"--size={DISK_BYTES}", str(made.disk)])
-        run(["mkfs.ext4", "-q", "-F", "-m", "0", "-d", str(tree), str(made.disk)], timeout=120)
+        run(["mkfs.ext4", "-q", "-F", "-m", "0", "-d", str(tree), str(made.disk)], timeout=300)
         draft.replace(folder)
 
 
@@ -197,7 +197,7 @@ def _sign(made: Image, scratch: Path) -> None:
     """Sign the kernel as the owner of the firmware's example keys would."""
     key = scratch / "owner.key"
     opened = ["openssl", "rsa", "-in", str(OWNER_KEY), "-passin", "pass:snakeoil", "-out", str(key)]
-    run(opened, timeout=30)
+    run(opened, timeout=120)
     certificate = str(OWNER_KEY.with_suffix(".pem"))
     command = ["sbsign", "--key", str(key), "--cert", certificate, "--output", str(made.signed)]
-    run([*command, str(made.kernel)], timeout=30)
+    run([*command, str(made.kernel)], timeout=120)

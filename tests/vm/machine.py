@@ -27,7 +27,7 @@ from .firmware import variables
 from .states import State, named
 
 BOOT_TIMEOUT = 300.0  # a quarter of a minute on a free core, several where many share it
-STOP_TIMEOUT = 10.0
+STOP_TIMEOUT = 60.0
 # Below the kernel's ephemeral ports and above the lab's.
 PORTS = range(30000, 32700)
 ADDRESS = "127.0.0.1"
@@ -62,7 +62,7 @@ class VirtualMachine:
         return self.name if user == "root" else f"{self.name}-{user}"
 
     def ssh(
-        self, *argv: str, user: str = "root", check: bool = True, timeout: float = 60.0
+        self, *argv: str, user: str = "root", check: bool = True, timeout: float = 180.0
     ) -> subprocess.CompletedProcess[str]:
         """Run over SSH; the arguments arrive as given."""
         command = ["ssh", "-F", str(self.ssh_config), "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]

@@ -74,7 +74,7 @@ def build(into: Path, scratch: Path) -> str:
     tar, tree = scratch / "builder.tar", scratch / "builder"
     lab_image.bootstrap(wanted, tar)
     tree.mkdir()
-    run(["tar", "--directory", str(tree), "--extract", "--file", str(tar)], timeout=120)
+    run(["tar", "--directory", str(tree), "--extract", "--file", str(tar)], timeout=300)
     tar.unlink()
     shutil.copytree(SOURCES, tree / "standin")
     run(["chroot", str(tree), "sh", "-c", BUILD, "sh", "", GOOD, BROKEN], timeout=300)
@@ -139,7 +139,7 @@ def write(package: Package, version: str, pool: Path, scratch: Path) -> Path:
         else:
             target.write_text(source)
     made = pool / f"{package.name}_{version}-1_amd64.deb"
-    run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", str(tree), str(made)], timeout=60)
+    run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", str(tree), str(made)], timeout=300)
     return made
 
 

@@ -50,7 +50,7 @@ class Restarting:
         """Which start of the machine this is."""
         return self.machine.ssh("cat", BOOT_ID).stdout.strip()
 
-    def sh(self, script: str, *, check: bool = True, timeout: float = 120.0) -> str:
+    def sh(self, script: str, *, check: bool = True, timeout: float = 300.0) -> str:
         """What a script says there."""
         return self.machine.ssh("sh", "-ec", script, check=check, timeout=timeout).stdout.strip()
 
@@ -121,7 +121,7 @@ def up(name: str) -> Iterator[Restarting]:
         bare = VirtualMachine(name, "restarting", port, home, 0)
         (home / "machine.json").write_text(bare.to_json())
     try:
-        run(["cp", "--sparse=always", "--reflink=auto", str(made.disk), str(home / "disk.ext4")], timeout=120)
+        run(["cp", "--sparse=always", "--reflink=auto", str(made.disk), str(home / "disk.ext4")], timeout=300)
         at = sshconfig.Endpoint(ADDRESS, port, made.login.key, home / "known_hosts")
         at.known_hosts.write_text(sshconfig.known_hosts(ADDRESS, port, [made.login.host_key.read_text()]))
         logins = [person.name for person in image.PEOPLE]

@@ -50,13 +50,13 @@ class SigningKey:
 
     def close(self) -> None:
         """End gpg's agent, which would outlive the test."""
-        subprocess.run(["gpgconf", "--homedir", str(self.home), "--kill", "all"], check=False, timeout=30)
+        subprocess.run(["gpgconf", "--homedir", str(self.home), "--kill", "all"], check=False, timeout=120)
 
 
 def _gpg(home: Path, *argv: str, text: bytes = b"") -> bytes:
     command = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--yes", "--pinentry-mode", "loopback"]
     done = subprocess.run(
-        [*command, "--passphrase", "", *argv], input=text, capture_output=True, timeout=60, check=False
+        [*command, "--passphrase", "", *argv], input=text, capture_output=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout

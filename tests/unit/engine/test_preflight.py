@@ -19,7 +19,7 @@ def test_nothing_is_judged_while_what_judges_is_being_loaded(monkeypatch: pytest
     answered = threading.Event()
 
     def prepare() -> None:
-        assert answered.wait(10)
+        assert answered.wait(60)
         order.append("loaded")
 
     def call(*_: Any, **__: Any) -> Any:

@@ -138,7 +138,7 @@ def make_sshd(tmp_path: Path, short_folder: Path) -> Iterator[Callable[..., Sshd
 
 
 def _wait_for(sshd: Sshd) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and sshd.process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", sshd.port)).close()

@@ -41,7 +41,7 @@ def test_nothing_is_nothing() -> None:
 
 def test_what_runs_beside_gives_its_answer_or_its_error_where_it_is_asked_for() -> None:
     gate = threading.Event()
-    answer = beside(lambda: gate.wait(10))
+    answer = beside(lambda: gate.wait(60))
     gate.set()
     assert answer() is True
 

@@ -17,7 +17,7 @@ def python(code: str) -> list[str]:
 
 def gone(pid: int) -> bool:
     """Whether a process has ended, waiting a moment for the kernel."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":

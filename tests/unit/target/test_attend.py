@@ -44,7 +44,7 @@ def stop(process: subprocess.Popen[bytes]) -> int:
     assert process.stdout
     process.stdin.close()
     process.stdout.close()
-    return process.wait(10)
+    return process.wait(60)
 
 
 def test_one_holds_the_lock_and_the_next_is_told_who(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_one_holds_the_lock_and_the_next_is_told_who(tmp_path: Path) -> None:
         "lock": "busy",
         "holder": {**HOLDER, "pid": holding.pid, "since": ""},
     }
-    assert told.wait(10) == 0
+    assert told.wait(60) == 0
     stop(told)
     assert holder_of(str(state)) is not None
     assert stop(holding) == 0

@@ -15,7 +15,7 @@ from provisioner.target.runtime.share import daemon
 
 def until(true: Callable[[], bool]) -> None:
     """Another process is waited for; it takes milliseconds."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -98,7 +98,7 @@ def test_nine_tenths_survive_a_killed_process(bench: Bench, how: signal.Signals)
             time.sleep(0.002)
         child.send_signal(how)
         before = time.monotonic()
-        child.wait(10)
+        child.wait(60)
         assert time.monotonic() - before < 3
     bench.hub.hung_up()
     bench.hub.faults.clear()

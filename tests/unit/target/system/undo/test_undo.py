@@ -228,7 +228,7 @@ def test_a_job_that_would_bring_it_back_is_ended(tmp_path: Path, worker: subproc
     running.end(state, ["python_env"])
     assert worker.poll() is None
     running.end(state, ["model_weights"])
-    assert worker.wait(10) < 0
+    assert worker.wait(60) < 0
 
 
 def test_a_job_that_installs_packages_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
