@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-WIDTH = 300
+# What a test says of a machine begins with the complaint and ends with the machine's last words.
+HEAD, TAIL = 200, 600
 
 
 def option(path: Path) -> str:
@@ -25,4 +26,8 @@ def _lines(path: Path) -> Iterator[str]:
     for case in ET.parse(path).getroot().iter("testcase"):
         for bad in (one for kind in ("failure", "error") for one in case.findall(kind)):
             why = " ".join(bad.get("message", "").split())
-            yield f"{case.get('classname')}::{case.get('name')}: {why}"[:WIDTH]
+            yield _shortened(f"{case.get('classname')}::{case.get('name')}: {why}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]} … {text[-TAIL:]}"

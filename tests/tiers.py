@@ -26,6 +26,7 @@ from typing import IO
 
 from tests import failures
 from tests.lab import host
+from tests.unit import prepare as unit_prepare
 from tests.unit.habits.tree import project_files
 from tests.vm import host as vm_host
 
@@ -78,6 +79,11 @@ class Tier:
     lane: str = ""
 
 
+def in_ci() -> bool:
+    """Whether what cannot run has failed."""
+    return os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
 def lint_commands() -> list[Command]:
     """Static checks of everything tracked."""
     shell = [str(path.relative_to(ROOT)) for path in shell_scripts()]
@@ -106,6 +112,11 @@ def shell_scripts() -> list[Path]:
 
 def unit_commands() -> list[Command]:
     return [command("pytest", "tests/unit", "-m", "not slow")]
+
+
+def unit_tools() -> Command | None:
+    """What some unit tests leave out where it is missing: nothing is left out in CI."""
+    return command("python", "-m", "tests.unit.prepare") if in_ci() and unit_prepare.possible() else None
 
 
 LAB = command("python", "-m", "tests.lab", "prepare")
@@ -177,7 +188,7 @@ def gpu_obstacle() -> str | None:
 
 TIERS = (
     Tier("lint", "style, types, YAML, Ansible, import contracts, shell, role READMEs", lint_commands),
-    Tier("unit", "no root, no network", unit_commands),
+    Tier("unit", "no root, no network", unit_commands, prepare=unit_tools()),
     Tier("lab", "the command line against fresh machines", lab_commands, lab_obstacle, LAB, lane="lab"),
     Tier("slow", "unit tests that fetch packages or load models", slow_commands, lane="roles"),
     Tier("vm", "real firmware and kernels, booted", vm_commands, vm_obstacle, VM, lane="roles"),
@@ -333,8 +344,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             obstacle = tier.obstacle()
             print(f"{tier.name:<9} {tier.what}" + (f" (cannot run here: {obstacle})" if obstacle else ""))
         return 0
-    ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-    outcomes = run_tiers(wanted, lambda tier: tier.name in options.tier or (ci and tier.required_in_ci))
+    outcomes = run_tiers(wanted, lambda tier: tier.name in options.tier or (in_ci() and tier.required_in_ci))
     print()
     # Once more at the end: what a tier wrote may be thousands of lines further up.
     for outcome in outcomes:

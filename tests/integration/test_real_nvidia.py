@@ -20,7 +20,7 @@ from tests.lab import Machine
 from tests.lab.fixtures import MachineFactory
 
 # Where nothing is remembered of an earlier build, or others use the two cores too, it may take half an hour.
-SECONDS = 2400.0
+SECONDS = 3600.0
 pytestmark = pytest.mark.timeout(SECONDS + 300)
 ASKED = (
     *("--set", "nvidia_driver_without_gpu=install"),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.real_box import RealBox
+
 # Settings of the account or of CI that change what the code under test does.
 _LEAKS = ("ANSIBLE_", "HF_", "PIP_", "PROVISION_", "SUDO_", "UV_", "XDG_", "SSH_", "NO_COLOR", "COLUMNS")
 
@@ -30,3 +32,9 @@ def _nobodys_account(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(socket.socket, "connect", _connect)
     return home
+
+
+@pytest.fixture(scope="session")
+def real_box(tmp_path_factory: pytest.TempPathFactory) -> RealBox:
+    """Shared by all slow tests: they leave its parts as they were."""
+    return RealBox(tmp_path_factory.mktemp("box"))

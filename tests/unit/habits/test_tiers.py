@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiers
+from tests import failures, tiers
 from tests.lab import host
 from tests.tiers import Outcome, Tier, command, main, run_tier, summary
+from tests.unit import prepare
 from tests.vm import host as vm_host
 
 PASS = command("python", "-c", "pass")
@@ -96,7 +97,7 @@ def test_lanes_run_side_by_side_and_speak_one_after_the_other(
     meet = (
         "import pathlib, sys, time\n"
         "mine, other = (pathlib.Path(sys.argv[1], name) for name in sys.argv[2:])\n"
-        "mine.touch(); print(sys.argv[2], 'one'); end = time.monotonic() + 20\n"
+        "mine.touch(); print(sys.argv[2], 'one'); end = time.monotonic() + 60\n"
         "while not other.exists() and time.monotonic() < end: time.sleep(0.01)\n"
         "print(sys.argv[2], 'two'); sys.exit(not other.exists())"
     )
@@ -132,6 +133,16 @@ def test_failed_tests_are_named_once_more_at_the_end(
     lines = capsys.readouterr().out.splitlines()
     assert lines[-4] == "failed in one: test_it::test_bad: AssertionError: not the same assert 1 == 2"
     assert [line.split()[1] for line in lines[-3:-1]] == ["failed", "passed"]
+
+
+def test_of_a_long_message_the_complaint_and_the_last_words_stay(tmp_path: Path) -> None:
+    path = tmp_path / "results.xml"
+    said = f"it did not boot {'x' * 2000} Kernel panic"
+    path.write_text(f'<a><testcase classname="c" name="n"><error message="{said}"/></testcase></a>', "utf-8")
+    (line,) = failures.failed(path)
+    assert line.startswith("c::n: it did not boot xxx")
+    assert line.endswith("xxx Kernel panic")
+    assert len(line) < 900
 
 
 def test_what_cannot_run_is_named_with_its_reason(
@@ -179,6 +190,17 @@ def test_what_virtual_machines_can_mend_themselves_is_no_obstacle(monkeypatch: p
     assert tiers.vm_obstacle() is None
     found.insert(0, "they run on Linux on x86_64, this is Linux on aarch64")
     assert tiers.vm_obstacle() == found[0]
+
+
+@pytest.mark.parametrize(
+    ("ci", "possible", "prepared"), [("true", True, True), ("", True, False), ("true", False, False)]
+)
+def test_only_ci_installs_what_unit_tests_would_leave_out(
+    ci: str, possible: bool, prepared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(prepare, "possible", lambda: possible)
+    assert (tiers.unit_tools() is not None) is prepared
 
 
 def test_what_needs_machines_is_required_in_ci() -> None:

@@ -14,6 +14,7 @@ import pytest
 from provisioner.errors import ProvisionError
 from provisioner.hosts import bundle
 from provisioner.target.runtime import jobs
+from tests.real_box import ask
 
 from .conftest import request
 
@@ -33,16 +34,6 @@ def interpreters() -> list[str]:
         ):
             return [*found, candidate]
     return found
-
-
-def ask(wish: dict[str, Any], python: str = sys.executable) -> Any:
-    """Nothing of the account, but the certificates without which its network reaches nobody."""
-    known = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}
-    done = subprocess.run(
-        [python, "-c", bundle.loader()], input=bundle.payload("runtime.jobs", wish), capture_output=True,
-        check=False, timeout=600, env={**known, "HOME": "/nonexistent"},
-    )  # fmt: skip
-    return bundle.parse_answer(done.stdout)
 
 
 @pytest.fixture

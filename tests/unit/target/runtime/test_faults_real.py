@@ -15,40 +15,27 @@ from provisioner import profiles
 from provisioner.errors import ProvisionError
 from tests import broken_models as broken
 from tests.prompts import PROMPTS
-
-from .test_detached import ask
-from .test_real import Box, box, environment, root, weights
-
-__all__ = ["box", "root"]
+from tests.real_box import RealBox
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 Break = Callable[[Path], None]
 
 
 @pytest.fixture(scope="module")
-def model(box: Box, root: Path) -> Path:
-    """The published model, with the environment for it beside."""
-    box("env", "tools", {**environment(root, "tools", ">=3.10", "tools"), "uv": None})
-    box("weights", "weights", weights(root), str(root / "tools/bin/python"))
-    box("env", "llama", environment(root, "llama", ">=3.10", "llama"))
-    return Path(weights(root)["path"])
-
-
-@pytest.fixture(scope="module")
-def copy(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Break], Path]:
+def copy(real_box: RealBox, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Break], Path]:
     """A copy without manifest or record, as a hub may have published it, broken in one way."""
     folder = tmp_path_factory.mktemp("broken") / "gemma"
 
     def make(break_it: Break) -> Path:
         folder.mkdir(exist_ok=True)
-        file = broken.copy(next(model.glob("*.gguf")), folder / "m.gguf")
+        file = broken.copy(real_box.gguf, folder / "m.gguf")
         break_it(file)
         return folder
 
     return make
 
 
-def asked(root: Path, folder: Path, **more: Any) -> dict[str, Any]:
+def asked(box: RealBox, folder: Path, **more: Any) -> dict[str, Any]:
     """The result of the judgement, in a process of its own. Raises ProvisionError when it is no."""
     profile = profiles.load("gemma3-270m")
     measured = profile.smoke.perplexity
@@ -58,12 +45,7 @@ def asked(root: Path, folder: Path, **more: Any) -> dict[str, Any]:
         "min_distinct": 5, "auto_class": "AutoModelForCausalLM", "dtype": "float32",
         "max_perplexity": measured.bound, "passage": measured.passage, **more,
     }  # fmt: skip
-    wish = {
-        "job": "smoke", "name": "faults", "spec": spec, "dirs": {"state": str(root / "state")}, "wait": True,
-        "check": False,
-    }  # fmt: skip
-    answer: dict[str, Any] = ask(wish, str(root / "llama/bin/python"))
-    return dict(answer["result"])
+    return dict(box.job("smoke", "faults", spec, str(box.llama))["result"])
 
 
 def only(name: str) -> Callable[[str], bool]:
@@ -120,34 +102,34 @@ CHOSEN = [row for row in WEIGHTS if row[0] in KINDS or os.environ.get("PROVISION
 
 @pytest.mark.parametrize(("break_it", "said"), [row[1:] for row in CHOSEN], ids=[row[0] for row in CHOSEN])
 def test_a_broken_model_is_refused(
-    root: Path, copy: Callable[[Break], Path], break_it: Break, said: str
+    real_box: RealBox, copy: Callable[[Break], Path], break_it: Break, said: str
 ) -> None:
     with pytest.raises(ProvisionError, match=said) as caught:
-        asked(root, copy(break_it))
+        asked(real_box, copy(break_it))
     assert caught.value.hint
     assert "crashed" not in caught.value.message
 
 
-def test_a_healthy_one_has_the_profile_s_figures(root: Path, copy: Callable[[Break], Path]) -> None:
+def test_a_healthy_one_has_the_profile_s_figures(real_box: RealBox, copy: Callable[[Break], Path]) -> None:
     profile = profiles.load("gemma3-270m").smoke
     assert profile.perplexity is not None
-    result = asked(root, copy(lambda path: None), tokenizer=profile.tokenizer)
+    result = asked(real_box, copy(lambda path: None), tokenizer=profile.tokenizer)
     assert result["perplexity"] == pytest.approx(profile.perplexity.measured, rel=0.02)
     assert (result["tokens"], result["bound_is_generous"], result["dtype"]) == (50, False, "Q4_K_M")
     with pytest.raises(ProvisionError, match="its tokenizer is not the one of this model"):
-        asked(root, copy(broken.gguf_tokenizer), tokenizer=profile.tokenizer)
+        asked(real_box, copy(broken.gguf_tokenizer), tokenizer=profile.tokenizer)
 
 
-def test_one_number_too_small_for_any_text_to_show_is_seen_by_its_digest(root: Path, model: Path) -> None:
+def test_one_number_too_small_for_any_text_to_show_is_seen_by_its_digest(real_box: RealBox) -> None:
     """A published model: the manifest and the record are there."""
-    file = next(model.glob("*.gguf"))
-    kept = root / "kept.gguf"
+    file = real_box.gguf
+    kept = real_box.root / "kept.gguf"
     file.rename(kept)
     broken.copy(kept, file)
     try:
         broken.gguf_number(file, "rope.freq_base", 500000)
         with pytest.raises(ProvisionError, match=r"is not as it was verified: .*rope\.freq_base"):
-            asked(root, model)
+            asked(real_box, file.parent)
     finally:
         kept.replace(file)
 
@@ -168,14 +150,14 @@ print(circled)
 """
 
 
-def test_a_healthy_model_passes_every_time(root: Path, model: Path) -> None:
+def test_a_healthy_model_passes_every_time(real_box: RealBox) -> None:
     """A few of the hundred prompts; all of them with PROVISION_PROMPTS=100, some four minutes."""
     count = int(os.environ.get("PROVISION_PROMPTS", "10"))
-    spec = {"model": str(model), "tokens": 50, "min_distinct": 5}
+    spec = {"model": str(real_box.gguf.parent), "tokens": 50, "min_distinct": 5}
     tree = str(Path(profiles.__file__).parents[2])
     done = subprocess.run(
         [
-            str(root / "llama/bin/python"),
+            str(real_box.llama),
             "-c",
             ASK_ALL,
             tree,

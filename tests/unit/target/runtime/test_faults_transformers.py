@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,45 +12,12 @@ import pytest
 from provisioner import profiles
 from provisioner.errors import ProvisionError
 from tests import broken_models as broken
+from tests.real_box import RealBox, needs_torch
 
-from .test_detached import ask
-from .test_real import LINKS, Box, box, environment, root, weights
-
-__all__ = ["box", "root"]
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        sys.version_info[:2] != (3, 11) or not LINKS,
-        reason="the CPU wheel of torch is for Python 3.11 and lies in no folder here (PIP_FIND_LINKS)",
-    ),
-]
-CONVERT = """
-import sys, torch, transformers
-folder, name, into = sys.argv[1:]
-transformers.AutoTokenizer.from_pretrained(folder, gguf_file=name).save_pretrained(into)
-model = transformers.AutoModelForCausalLM.from_pretrained(
-    folder, gguf_file=name, dtype=torch.bfloat16, quantization_config=transformers.GgufConfig(dequantize=True)
-)
-model.save_pretrained(into, max_shard_size="200MB")
-"""
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), needs_torch]
 
 
-@pytest.fixture(scope="module")
-def model(box: Box, root: Path) -> Path:
-    box("env", "tools", {**environment(root, "tools", ">=3.10", "tools"), "uv": None})
-    box("weights", "weights", weights(root), str(root / "tools/bin/python"))
-    box("env", "torch", environment(root, "transformers-cpu", "==3.11.*", "torch"))
-    into, folder = root / "safetensors", Path(weights(root)["path"])
-    python = str(root / "torch/bin/python")
-    subprocess.run(
-        [python, "-c", CONVERT, str(folder), next(folder.glob("*.gguf")).name, str(into)], check=True
-    )
-    return into
-
-
-def asked(root: Path, folder: Path) -> dict[str, Any]:
+def asked(box: RealBox, folder: Path) -> dict[str, Any]:
     profile = profiles.load("gemma3-270m-transformers").smoke
     assert profile.perplexity is not None
     spec = {
@@ -60,8 +25,7 @@ def asked(root: Path, folder: Path) -> dict[str, Any]:
         "min_distinct": 5, "auto_class": profile.auto_class, "dtype": "float32",
         "max_perplexity": profile.perplexity.bound, "passage": profile.perplexity.passage,
     }  # fmt: skip
-    wish = {"job": "smoke", "name": "faults", "spec": spec, "dirs": {"state": str(root / "state")}}
-    return dict(ask(wish, str(root / "torch/bin/python"))["result"])
+    return dict(box.job("smoke", "faults", spec, str(box.torch))["result"])
 
 
 def first_shard(folder: Path) -> Path:
@@ -89,17 +53,17 @@ FAULTS: list[tuple[str, Callable[[Path], None], str]] = [
 
 @pytest.mark.parametrize(("break_it", "said"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
 def test_a_broken_model_is_refused(
-    root: Path, model: Path, tmp_path: Path, break_it: Callable[[Path], None], said: str
+    real_box: RealBox, tmp_path: Path, break_it: Callable[[Path], None], said: str
 ) -> None:
-    folder = broken.copy(model, tmp_path / "m")
+    folder = broken.copy(real_box.safetensors, tmp_path / "m")
     break_it(folder)
     with pytest.raises(ProvisionError, match=said) as caught:
-        asked(root, folder)
+        asked(real_box, folder)
     assert "crashed" not in caught.value.message
     shutil.rmtree(folder)
 
 
-def test_a_healthy_one_passes(root: Path, model: Path) -> None:
+def test_a_healthy_one_passes(real_box: RealBox) -> None:
     measured = profiles.load("gemma3-270m-transformers").smoke.perplexity
     assert measured is not None
-    assert asked(root, model)["perplexity"] == pytest.approx(measured.measured, rel=0.02)
+    assert asked(real_box, real_box.safetensors)["perplexity"] == pytest.approx(measured.measured, rel=0.02)

@@ -15,10 +15,10 @@ import pytest
 from provisioner.errors import ProvisionError
 from tests.hub.huggingface import HuggingFace
 from tests.hub.server import Answer, Fault, Kind, Request
+from tests.real_box import ask
 
 from .conftest import request
 from .misbehaving import CHOSEN, LATE, NAME, REUSED, WEIGHTS, Spec, published
-from .test_detached import ask
 
 # Its own: other tests run beside, with tokens in their environment.
 TOKEN = "hf_" + os.urandom(12).hex()
