@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from typing import Any, Dict, Iterator, List
@@ -36,7 +37,8 @@ def find(box: Box, name: str) -> Dict[str, Any]:
     wanted, _, arch = name.partition(":")
     asked = "SELECT blob FROM Packages WHERE hnum IN (SELECT hnum FROM Name WHERE key = ?) ORDER BY hnum"
     try:
-        with sqlite3.connect("file:%s?mode=ro" % path.replace("?", "%3f"), uri=True) as database:
+        asking = sqlite3.connect("file:%s?mode=ro" % path.replace("?", "%3f"), uri=True)
+        with contextlib.closing(asking) as database:  # by itself it ends a transaction and stays open
             blobs = [row[0] for row in database.execute(asked, (wanted,))]
     except sqlite3.Error as error:
         raise ValueError("%s: %s" % (DATABASE, error)) from error
