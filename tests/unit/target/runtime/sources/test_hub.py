@@ -128,7 +128,7 @@ def test_verified_files_of_this_box_are_linked(task: Task, server: HuggingFace, 
     """Of the model's last revision, say: by their digest, wherever they are."""
     mine = tmp_path / "older.safetensors"
     mine.write_bytes(WEIGHTS)
-    mine.chmod(0o644)  # as what the tool publishes; one that a group may write, as some umasks have it, is copied
+    mine.chmod(0o644)  # as the tool publishes; what a group may write, as some umasks have it, is copied
     spare = {hashlib.sha256(WEIGHTS).hexdigest(): str(mine)}
     assert hub.fetch(task()._replace(spare=spare)).bytes == len(FILES["config.json"])
     assert (tmp_path / "into/model.safetensors").samefile(mine)
